@@ -1,0 +1,79 @@
+# Each target is a habit; bare `make` lists them. They need Go, a C compiler and nothing else:
+# `need` says in one line what is missing.
+
+# Pebble's block cache lives outside Go's heap, and the race detector is C.
+export CGO_ENABLED = 1
+# The version below already says what git knows; asking again fails where another user owns the clone.
+export GOFLAGS += -buildvcs=false
+# Go asks for gcc by name. Where only another compiler is there, name that one.
+ifeq ($(origin CC)$(shell command -v gcc 2>/dev/null),default)
+export CC := $(notdir $(shell command -v cc || command -v clang))
+named = CC=$(CC)
+endif
+
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BENCH_WAYBILLS ?= 200000
+FUZZTIME ?= 60s
+
+.PHONY: help run test check golden fuzz bench map hooks cover build clean need
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: build ## build and start the daemon, data in ./data (ARGS='--listen=…' passes more)
+	@exec bin/waytrace serve $(ARGS)
+
+test: need ## every test, race detector on
+	go test -race -timeout 5m ./...
+
+check: need ## formatting, vet, staticcheck, go.mod: what a reader should not have to say
+	@unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && [ -z "$$unformatted" ] || \
+		{ echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+golden: need ## rewrite what the case files say we understood and answered, show the diff
+	@go test -count=1 $$(grep -rl --include='*_test.go' '"waytrace/carriers/carriertest"' carriers | sed 's|^\(.*\)/.*|./\1|' | sort -u) -args -golden
+	@git --no-pager diff --stat -p -- '*testdata*'
+	@git ls-files --others --exclude-standard -- '*testdata*' | sed 's/^/new: /'
+
+fuzz: need ## a minute for every fuzz target (FUZZTIME=60s); finds stay in testdata/fuzz
+	@listed=$$(go test -list '^Fuzz' ./...) || { echo "$$listed"; exit 1; }; \
+	echo "$$listed" | awk '/^Fuzz/ { at[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, at[i]; n = 0 }' | \
+	{ failed=; while read -r package target; do \
+		echo "== $$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || failed="$$failed $$package.$$target"; \
+	done; [ -z "$$failed" ] || { echo "found something:$$failed"; exit 1; }; }
+
+bench: build ## load a daemon of its own over HTTP and measure it (BENCH_WAYBILLS=200000)
+	@exec bin/waytrace bench --waybills=$(BENCH_WAYBILLS) $(ARGS)
+
+map: need ## who imports whom, floor by floor
+	@go test -count=1 -v -run '^TestFloors$$' cmd/waytrace/floors_test.go -args -map | grep -v -e '^=== ' -e '^ *--- PASS' -e '^PASS' -e '^ok '
+
+hooks: ## run check and test before each git push
+	@hook=$$(git rev-parse --git-path hooks)/pre-push; \
+	if [ -e "$$hook" ] && ! grep -q 'make check test' "$$hook"; then \
+		echo "$$hook is there already and not ours: add the line 'make check test' to it"; exit 1; \
+	fi; \
+	mkdir -p "$$(dirname "$$hook")" && \
+	printf '%s\n' '#!/bin/sh' '# Installed by make hooks. git push --no-verify goes past it.' \
+		'unset $$(git rev-parse --local-env-vars)' 'exec make check test </dev/null' >"$$hook" && \
+	chmod +x "$$hook" && echo "$$hook runs make check test before each push"
+
+cover: need ## which lines no test visits: cover.html, and the total
+	go test -coverpkg=./... -coverprofile=cover.out ./...
+	@go tool cover -html=cover.out -o cover.html
+	@go tool cover -func=cover.out | tail -n 1
+	@echo "read cover.html: red lines were never visited"
+
+build: need ## bin/waytrace
+	@go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/waytrace ./cmd/waytrace
+
+clean: ## remove what was built and measured here, never ./data
+	rm -rf bin bench/out cover.out cover.html
+
+# make adds where it stopped to what is lacking; everything else would be a second line.
+need:
+	@$(eval lack := $(shell $(named) sh .ci/need 2>&1))$(if $(lack),$(error $(lack)))

@@ -1,0 +1,186 @@
+package trace
+
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// A Place is where something happened, as far as the source said.
+type Place struct {
+	Address, City, State string
+	Country              string // ISO 3166-1 alpha-2 where the source gives it so
+	Postal               string
+}
+
+// A Text is what a source wrote about an event, in the languages that it gave.
+type Text struct {
+	Text   string // in the language Lang
+	Reason string // why, in words
+	EN, ZH string // the same text in English and Chinese, where given beside it
+	Lang   string // BCP 47: zh-Hans, zh-Hant, en; "" when not known
+	Heard  HLC    // the first hearing of this text, where an event has several; else 0
+}
+
+// An Event (轨迹, 路由) is one scan: an immutable fact. A dialect fills in what
+// its source said; Seal adds ID and Value.
+//
+// Two events are the same when their identities are. Copies of one event may
+// differ in everything outside the identity; Merge unites them.
+type Event struct {
+	Waybill
+	Source     string // who told us: a carrier's code, or "api:" and an account
+	Code       string // the source's own code, as given
+	ReasonCode string // the source's own code of the reason, as given
+	At         Time
+	Place      Place
+	Text       Text
+
+	// TextEdits: the dialect has fine codes and sends increments, so text and
+	// reason code are left out of the identity, and the same event with another
+	// text is a revision of it.
+	TextEdits bool
+	// Revisions: all texts of a TextEdits event that was told more than one way,
+	// ordered by (Heard, hash); the last is shown, and Text is a copy of it.
+	// Empty while there is one text only.
+	Revisions []Text
+
+	Pair        Pair   // what the dialect's code table makes of it; Unknown changes no status
+	Table       uint32 // the version of that table
+	Provisional bool   // Pair was drawn from the text, not from a code
+
+	CarrierID           string // the source's own id of the event
+	Operator            string
+	Quantity            uint32 // pieces; 0 is not given
+	SignedBy            string
+	Latitude, Longitude float64 // degrees; both 0 is not given
+	References          []Reference
+
+	Heard HLC // when this node, or the one that told it, learned the event
+	Item  int // which item of its request it was, counted from 0; not stored
+
+	ID    ID     // set by Seal and DecodeEvent
+	Mark  Mark   // set by Seal
+	Value []byte // the stored form, set by Seal; borrowed from the Facts until they are reset
+	Taken Taken  // what it brought, set when it was appended to the store
+}
+
+// A Fault says why an event could not be understood. It is kept with the raw
+// request, and the sender is told it where its dialect has words for that.
+type Fault struct {
+	Index  int    // which item of the request, counted from 0; -1 is the request itself
+	Code   string // stable, such as "time_suspect"
+	Field  string // the sender's name of the field; may be empty
+	Detail string // for people
+}
+
+// Facts is what a push or a poll brought: the events that were understood and
+// the faults of those that were not. Reset makes it ready for the next.
+type Facts struct {
+	Events []Event
+	Faults []Fault
+
+	buf     []byte // of the events' values
+	scratch []byte
+}
+
+// Reset empties f and keeps its memory.
+func (f *Facts) Reset() {
+	clear(f.Events)
+	clear(f.Faults)
+	f.Events, f.Faults, f.buf = f.Events[:0], f.Faults[:0], f.buf[:0]
+}
+
+// Event appends an empty event and returns it for filling in: borrowed until
+// the next call.
+func (f *Facts) Event() *Event {
+	f.Events = append(f.Events, Event{})
+	return &f.Events[len(f.Events)-1]
+}
+
+// Drop takes back the event that Event appended last.
+func (f *Facts) Drop() { f.Events = f.Events[:len(f.Events)-1] }
+
+// Fault notes why an item was not understood.
+func (f *Facts) Fault(index int, code, field, detail string) {
+	f.Faults = append(f.Faults, Fault{Index: index, Code: code, Field: field, Detail: detail})
+}
+
+// The window of times that are believed: not before 2000, and not more than 26
+// hours ahead of the hearing node's clock (a day's difference of zones and two
+// hours of wrong clocks).
+const (
+	earliest  = 946_684_800_000 // 2000-01-01T00:00:00Z in milliseconds
+	MaxFuture = 26 * time.Hour
+)
+
+// MaxText is the length of one text of an event, in bytes; other fields hold
+// MaxField. An event beyond is quarantined.
+const (
+	MaxText  = 8 << 10
+	MaxField = 1 << 10
+)
+
+// Check judges an event the same way for all carriers, and brings its number
+// into canonical form. now is the node's clock in milliseconds since 1970. The
+// fault it returns has no index; ok is true when there is none.
+func (e *Event) Check(now int64) (f Fault, ok bool) {
+	number, err := ParseNumber(e.Number)
+	switch {
+	case e.Number == "":
+		return Fault{Code: "missing_number", Field: "number", Detail: "the event names no waybill"}, false
+	case err != nil:
+		return Fault{Code: "invalid_number", Field: "number", Detail: err.Error()}, false
+	case !ValidCarrier(e.Carrier):
+		return Fault{Code: "invalid_carrier", Field: "carrier", Detail: "a carrier is 1 to 32 characters out of a-z 0-9 -"}, false
+	case !ValidSub(e.Pair.Sub):
+		return Fault{Code: "invalid_sub", Field: "sub", Detail: "a sub-status is up to 40 characters out of a-z 0-9 _"}, false
+	case e.At.Raw == "":
+		return Fault{Code: "missing_time", Field: "time", Detail: "the event has no time"}, false
+	}
+	e.Number = number
+	if at := e.At.Instant(); at < earliest || at > now+MaxFuture.Milliseconds() {
+		return Fault{Code: "time_suspect", Field: "time",
+			Detail: fmt.Sprintf("%q is before 2000 or more than 26 hours ahead", e.At.Raw)}, false
+	}
+	if name, detail := e.overlong(); name != "" {
+		return Fault{Code: "too_long", Field: name, Detail: detail}, false
+	}
+	return Fault{}, true
+}
+
+// overlong names the first field that is too long or is not UTF-8.
+func (e *Event) overlong() (name, detail string) {
+	for _, f := range [...]struct {
+		name, text string
+		most       int
+	}{
+		{"description", e.Text.Text, MaxText}, {"description_en", e.Text.EN, MaxText}, {"description_zh", e.Text.ZH, MaxText},
+		{"reason", e.Text.Reason, MaxText}, {"code", e.Code, MaxField}, {"reason_code", e.ReasonCode, MaxField},
+		{"address", e.Place.Address, MaxField}, {"city", e.Place.City, MaxField}, {"state", e.Place.State, MaxField},
+		{"country", e.Place.Country, MaxField}, {"postal_code", e.Place.Postal, MaxField}, {"carrier_id", e.CarrierID, MaxField},
+		{"operator", e.Operator, MaxField}, {"signed_by", e.SignedBy, MaxField}, {"source", e.Source, MaxField},
+		{"time", e.At.Raw, MaxField},
+	} {
+		if len(f.text) > f.most {
+			return f.name, fmt.Sprintf("longer than %d bytes", f.most)
+		}
+		if !utf8.ValidString(f.text) {
+			return f.name, "not UTF-8"
+		}
+	}
+	for _, r := range e.References {
+		if len(r.Text) > MaxField {
+			return "reference", fmt.Sprintf("longer than %d bytes", MaxField)
+		}
+	}
+	return "", ""
+}
+
+// shown is the text that stands: the one first heard last.
+func (e *Event) shown() *Text {
+	if n := len(e.Revisions); n > 0 {
+		return &e.Revisions[n-1]
+	}
+	return &e.Text
+}

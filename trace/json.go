@@ -1,0 +1,429 @@
+package trace
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Trace is the whole of a waybill: its head and, where they were asked for,
+// its events in the fold's order, oldest first.
+type Trace struct {
+	Waybill
+	Head        Head
+	Events      []Event
+	Also        []string // other carriers that have this number, in byte order
+	AlsoNumbers []string // other numbers that the reference leads to
+
+	value []byte // the head's stored form
+}
+
+// Reset empties t and keeps its memory.
+func (t *Trace) Reset() {
+	clear(t.Events)
+	t.Waybill, t.Also, t.AlsoNumbers = Waybill{}, t.Also[:0], t.AlsoNumbers[:0]
+	t.Events = t.Events[:0]
+}
+
+// SetHead reads the head from a copy of its stored form, see DecodeHead.
+func (t *Trace) SetHead(w Waybill, value []byte) error {
+	t.Waybill = w
+	t.value = append(t.value[:0], value...)
+	return DecodeHead(&t.Head, t.value)
+}
+
+// SortEvents puts the events into the fold's order, oldest first.
+func (t *Trace) SortEvents() {
+	slices.SortFunc(t.Events, func(a, b Event) int {
+		x, y := Entry{At: a.At, Pair: a.Pair, ID: a.ID}, Entry{At: b.At, Pair: b.Pair, ID: b.ID}
+		return x.compare(&y)
+	})
+}
+
+// A Lang is a language of answers.
+type Lang uint8
+
+// The languages; Simplified Chinese is the default.
+const (
+	ZhHans Lang = iota
+	ZhHant
+	EN
+	langs
+)
+
+var langTags = [langs]string{"zh-Hans", "zh-Hant", "en"}
+
+// String is the language's BCP 47 tag.
+func (l Lang) String() string { return langTags[l] }
+
+// ParseLang reads a BCP 47 tag: zh in any form, or en. ok is false for others.
+func ParseLang(tag string) (l Lang, ok bool) {
+	switch t := strings.ToLower(tag); {
+	case t == "en", strings.HasPrefix(t, "en-"):
+		return EN, true
+	case t == "zh-hant", strings.HasPrefix(t, "zh-hant-"), t == "zh-tw", t == "zh-hk", t == "zh-mo":
+		return ZhHant, true
+	case t == "zh", strings.HasPrefix(t, "zh-"):
+		return ZhHans, true
+	}
+	return ZhHans, false
+}
+
+// labels are the statuses in people's words.
+var labels = [statuses][langs]string{
+	Unknown:            {"暂无状态", "暫無狀態", "No status yet"},
+	PreTransit:         {"待揽收", "待攬收", "Awaiting pickup"},
+	PickedUp:           {"已揽收", "已攬收", "Picked up"},
+	InTransit:          {"运输中", "運輸中", "In transit"},
+	OutForDelivery:     {"派送中", "派送中", "Out for delivery"},
+	AttemptFailed:      {"派送未成功", "派送未成功", "Delivery attempt failed"},
+	AvailableForPickup: {"待取件", "待取件", "Available for pickup"},
+	Exception:          {"运输异常", "運輸異常", "Exception"},
+	Delivered:          {"已签收", "已簽收", "Delivered"},
+	Returning:          {"退回中", "退回中", "Returning to sender"},
+	Returned:           {"已退回", "已退回", "Returned to sender"},
+	Lost:               {"已丢失", "已遺失", "Lost"},
+	Cancelled:          {"已取消", "已取消", "Cancelled"},
+}
+
+// Fields is a set of top-level members of a trace in JSON. The zero value is
+// all of them.
+type Fields uint16
+
+var fieldNames = [...]string{"number", "carrier", "references", "status", "milestones", "legs", "events", "also", "also_numbers"}
+
+// ParseFields reads a comma list of top-level names. A name that is none is
+// ErrInvalid.
+func ParseFields(list string) (f Fields, err error) {
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.Index(fieldNames[:], name)
+		if i < 0 {
+			return 0, fmt.Errorf("fields: there is no %q; there are %s: %w", clip(name), strings.Join(fieldNames[:], ", "), ErrInvalid)
+		}
+		f |= 1 << i
+	}
+	return f, nil
+}
+
+func (f Fields) has(name string) bool {
+	return f == 0 || f>>slices.Index(fieldNames[:], name)&1 != 0
+}
+
+// A Variant is how a trace is shown.
+type Variant struct {
+	Lang    Lang
+	Desc    bool   // newest event first
+	Events  bool   // with events; a status has none
+	Fields  Fields // which members
+	Account string // whose references are shown
+}
+
+// foldVersion is part of every tag: it changes when the same facts mean
+// something else to the fold, or read otherwise in an answer.
+const foldVersion = 1
+
+// AppendTag appends the weak entity tag of a trace in a variant, quotes and all:
+// a hash of the visible part of the head and of the variant. The head must have
+// been decoded. Two nodes with the same facts give the same tag.
+func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
+	h := fnv.New64a()
+	var buf [512]byte
+	b := append(buf[:0], foldVersion, byte(v.Lang), flag(v.Desc), flag(v.Events))
+	b = binary.BigEndian.AppendUint16(b, uint16(v.Fields))
+	b = appendPart(appendPart(b, t.Number), t.Carrier)
+	for _, names := range [][]string{t.Also, t.AlsoNumbers} {
+		b = binary.AppendUvarint(b, uint64(len(names)))
+		for _, name := range names {
+			b = appendPart(b, name)
+		}
+	}
+	for _, r := range t.Head.References {
+		if r.Account == v.Account {
+			b = appendPart(b, r.Text)
+		}
+	}
+	h.Write(b)
+	h.Write(t.Head.raw[:t.Head.refsAt])
+	h.Write(t.Head.raw[t.Head.refsEnd:])
+	dst = append(dst, `W/"`...)
+	dst = appendHex16(dst, h.Sum64())
+	return append(dst, '"')
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// AppendJSON appends the trace as API answers give it, in a variant.
+func (t *Trace) AppendJSON(dst []byte, v Variant) []byte {
+	o := object{append(dst, '{')}
+	if v.Fields.has("number") {
+		o.string("number", t.Number)
+	}
+	if v.Fields.has("carrier") {
+		o.string("carrier", t.Carrier)
+	}
+	if v.Fields.has("references") {
+		var own []string
+		for _, r := range t.Head.References {
+			if r.Account == v.Account {
+				own = append(own, r.Text)
+			}
+		}
+		o.strings("references", own)
+	}
+	if v.Fields.has("status") {
+		o.key("status")
+		o.b = t.Head.AppendStatus(o.b, v.Lang)
+	}
+	if v.Fields.has("milestones") {
+		t.appendMilestones(&o)
+	}
+	if v.Fields.has("legs") {
+		o.key("legs")
+		leg := object{append(o.b, `[{`...)}
+		leg.string("carrier", t.Carrier)
+		leg.string("number", t.Number)
+		leg.string("role", "main")
+		o.b = append(leg.b, `}]`...)
+	}
+	if v.Events && v.Fields.has("events") {
+		o.key("events")
+		o.b = append(o.b, '[')
+		for i := range t.Events {
+			if i > 0 {
+				o.b = append(o.b, ',')
+			}
+			if v.Desc {
+				i = len(t.Events) - 1 - i
+			}
+			o.b = t.Events[i].AppendJSON(o.b, v.Lang)
+		}
+		o.b = append(o.b, ']')
+	}
+	if v.Fields.has("also") {
+		o.strings("also", t.Also)
+	}
+	if v.Fields.has("also_numbers") {
+		o.strings("also_numbers", t.AlsoNumbers)
+	}
+	return append(o.b, '}')
+}
+
+func (t *Trace) appendMilestones(o *object) {
+	reached := object{append(make([]byte, 0, 256), '{')}
+	for i, at := range t.Head.Milestones {
+		if at >= 0 {
+			reached.key(milestoneTable[i].name)
+			reached.b = t.Head.Entries[at].At.appendJSON(reached.b)
+		}
+	}
+	if len(reached.b) > 1 {
+		o.key("milestones")
+		o.b = append(append(o.b, reached.b...), '}')
+	}
+}
+
+// AppendStatus appends the status object of a head.
+func (h *Head) AppendStatus(dst []byte, lang Lang) []byte {
+	o := object{append(dst, '{')}
+	o.string("code", h.Pair.Status.String())
+	o.string("sub", h.Pair.Sub)
+	o.string("label", labels[h.Pair.Status][lang])
+	if h.Since >= 0 {
+		o.key("since")
+		o.b = h.Entries[h.Since].At.appendJSON(o.b)
+	}
+	o.key("terminal")
+	o.b = strconv.AppendBool(o.b, h.Pair.Status.Terminal())
+	if h.Corrected {
+		o.key("corrected")
+		o.b = append(o.b, "true"...)
+		if h.First >= 0 {
+			o.key("first_delivered")
+			o.b = h.Entries[h.First].At.appendJSON(o.b)
+		}
+	}
+	return append(o.b, '}')
+}
+
+// AppendJSON appends one event. lang picks which of its texts is the
+// description.
+func (e *Event) AppendJSON(dst []byte, lang Lang) []byte {
+	o := object{append(dst, '{')}
+	o.key("id")
+	o.b = append(appendHex16(append(o.b, '"'), uint64(e.ID)), '"')
+	o.string("carrier_id", e.CarrierID)
+	switch {
+	case e.At.Precision == Day:
+		o.key("date")
+	case e.At.Zone == ZoneUnknown:
+		o.key("local_time")
+	default:
+		o.key("time")
+	}
+	o.b = e.At.appendJSON(o.b)
+	o.string("zone_from", e.At.Zone.String())
+	if e.At.Zone == ZoneUnknown {
+		o.string("raw_time", e.At.Raw)
+	}
+	if e.Pair.Status != Unknown {
+		o.string("status", e.Pair.Status.String())
+		o.string("sub", e.Pair.Sub)
+	}
+	if e.Provisional {
+		o.key("provisional")
+		o.b = append(o.b, "true"...)
+	}
+	o.string("code", e.Code)
+	text := e.shown()
+	o.string("description", text.in(lang))
+	o.string("description_en", text.EN)
+	o.string("description_zh", text.ZH)
+	o.string("reason_code", e.ReasonCode)
+	o.string("reason", text.Reason)
+	o.string("address", e.Place.Address)
+	o.string("country", e.Place.Country)
+	o.string("state", e.Place.State)
+	o.string("city", e.Place.City)
+	o.string("postal_code", e.Place.Postal)
+	o.string("operator", e.Operator)
+	o.string("signed_by", e.SignedBy)
+	o.number("quantity", int64(e.Quantity))
+	if e.Latitude != 0 || e.Longitude != 0 {
+		o.key("latitude")
+		o.b = strconv.AppendFloat(o.b, e.Latitude, 'f', -1, 64)
+		o.key("longitude")
+		o.b = strconv.AppendFloat(o.b, e.Longitude, 'f', -1, 64)
+	}
+	if n := len(e.Revisions); n > 1 {
+		o.number("revised", int64(n-1))
+	}
+	o.strings("sources", []string{e.Source})
+	o.key("received")
+	o.b = append(AppendTime(append(o.b, '"'), e.Heard.Milli()/1000*1000, 0), '"')
+	return append(o.b, '}')
+}
+
+// in picks the text that reads best in a language.
+func (t *Text) in(lang Lang) string {
+	if own, ok := ParseLang(t.Lang); ok && (own == EN) == (lang == EN) && t.Text != "" {
+		return t.Text
+	}
+	switch {
+	case lang == EN && t.EN != "":
+		return t.EN
+	case lang != EN && t.ZH != "":
+		return t.ZH
+	case t.Text != "":
+		return t.Text
+	case t.EN != "":
+		return t.EN
+	}
+	return t.ZH
+}
+
+// appendJSON appends a time as its source knew it: RFC 3339 with the local
+// offset, a local time where no zone is known, or a day.
+func (t Time) appendJSON(dst []byte) []byte {
+	dst = append(dst, '"')
+	switch {
+	case t.Precision == Day:
+		dst = appendDate(dst, t.Local)
+	case t.Zone == ZoneUnknown:
+		dst = appendLocal(dst, t.Local, 'T')
+	default:
+		dst = AppendTime(dst, t.Instant(), t.Offset)
+	}
+	return append(dst, '"')
+}
+
+// An object is a JSON object being written; what is absent is left out.
+type object struct{ b []byte }
+
+func (o *object) key(name string) {
+	if o.b[len(o.b)-1] != '{' {
+		o.b = append(o.b, ',')
+	}
+	o.b = append(o.b, '"')
+	o.b = append(o.b, name...)
+	o.b = append(o.b, '"', ':')
+}
+
+func (o *object) string(name, value string) {
+	if value != "" {
+		o.key(name)
+		o.b = AppendString(o.b, value)
+	}
+}
+
+func (o *object) number(name string, n int64) {
+	if n != 0 {
+		o.key(name)
+		o.b = strconv.AppendInt(o.b, n, 10)
+	}
+}
+
+func (o *object) strings(name string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	o.key(name)
+	o.b = append(o.b, '[')
+	for i, v := range values {
+		if i > 0 {
+			o.b = append(o.b, ',')
+		}
+		o.b = AppendString(o.b, v)
+	}
+	o.b = append(o.b, ']')
+}
+
+// AppendString appends s as a JSON string; bytes that are not UTF-8 become
+// U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r != utf8.RuneError || size > 1 {
+				i += size
+				continue
+			}
+			dst = append(append(dst, s[start:i]...), "\ufffd"...)
+			i++
+			start = i
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		}
+		i++
+		start = i
+	}
+	return append(append(dst, s[start:]...), '"')
+}

@@ -1,0 +1,198 @@
+// Package keys makes and reads the keys of the store: one place that knows how
+// waybill and time become bytes. It knows nothing of the database beneath.
+//
+// Numbers are big-endian, so byte order is time order. 0x00 stands after every
+// text in a key but the last, and texts hold no control characters, so no text
+// can run into the next. Every function that makes a key appends to dst and
+// returns it; texts read from a key are copies.
+//
+//	w number 00 00 carrier                    head
+//	w number 00 01 carrier 00 at(8) id(8)     event
+//	r account 00 reference 00 number 00 carrier
+//	f partition(2) seq(8)                     feed entry
+//	q hash(16)                                quarantined request
+//	m name                                    about the directory itself
+package keys
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"waytrace/trace"
+)
+
+// The first byte of a key says what kind it is.
+const (
+	KindWaybill    = 'w'
+	KindReference  = 'r'
+	KindFeed       = 'f'
+	KindQuarantine = 'q'
+	KindMeta       = 'm'
+)
+
+// What stands behind a number: its heads sort before its events.
+const (
+	partHead  = 0x00
+	partEvent = 0x01
+)
+
+// Waybill appends the prefix that all keys of a number share: its heads and,
+// behind them, its events.
+func Waybill(dst []byte, number string) []byte {
+	return append(append(append(dst, KindWaybill), number...), 0)
+}
+
+// Heads appends the prefix of a number's heads, one a carrier.
+func Heads(dst []byte, number string) []byte { return append(Waybill(dst, number), partHead) }
+
+// Head appends the key of a head.
+func Head(dst []byte, w trace.Waybill) []byte { return append(Heads(dst, w.Number), w.Carrier...) }
+
+// Events appends the prefix of a waybill's events, oldest local time first.
+func Events(dst []byte, w trace.Waybill) []byte {
+	dst = append(Waybill(dst, w.Number), partEvent)
+	return append(append(dst, w.Carrier...), 0)
+}
+
+// Event appends the key of an event. local is its time as written, read as UTC,
+// in milliseconds since 1970: it follows from the identity, so a key never
+// moves. Storage order only; the order of answers is the fold's.
+func Event(dst []byte, w trace.Waybill, local int64, id trace.ID) []byte {
+	dst = binary.BigEndian.AppendUint64(Events(dst, w), uint64(local)^1<<63)
+	return binary.BigEndian.AppendUint64(dst, uint64(id))
+}
+
+// Reference appends the key that leads from an account's reference to a waybill.
+func Reference(dst []byte, r trace.Reference, w trace.Waybill) []byte {
+	dst = append(append(References(dst, r), w.Number...), 0)
+	return append(dst, w.Carrier...)
+}
+
+// References appends the prefix of all waybills of a reference.
+func References(dst []byte, r trace.Reference) []byte {
+	dst = append(append(append(dst, KindReference), r.Account...), 0)
+	return append(append(dst, r.Text...), 0)
+}
+
+// Feed appends the key of a feed entry: what one batch learned in one
+// partition, under its first seq.
+func Feed(dst []byte, partition uint16, seq uint64) []byte {
+	dst = binary.BigEndian.AppendUint16(append(dst, KindFeed), partition)
+	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+// Quarantine appends the key of a quarantined request.
+func Quarantine(dst []byte, hash [16]byte) []byte {
+	return append(append(dst, KindQuarantine), hash[:]...)
+}
+
+// Meta appends the key of a fact about the directory.
+func Meta(dst []byte, name string) []byte { return append(append(dst, KindMeta), name...) }
+
+// End appends the first key behind all that begin with prefix. A prefix never
+// ends in 0xFF: the last byte is a kind, a part or 0x00.
+func End(dst, prefix []byte) []byte {
+	dst = append(dst, prefix...)
+	dst[len(dst)-1]++
+	return dst
+}
+
+// Split is where the part of a key ends that bounds what is asked for together:
+// behind the number's 0x00 in a waybill's keys, else the whole key.
+func Split(key []byte) int {
+	if len(key) > 0 && key[0] == KindWaybill {
+		if i := bytes.IndexByte(key, 0); i >= 0 {
+			return i + 1
+		}
+	}
+	return len(key)
+}
+
+// A Key is a key read back, for iterating and for dumping a directory.
+type Key struct {
+	Kind      byte
+	Waybill   trace.Waybill // of w and r
+	IsEvent   bool          // of w: an event, else a head
+	Local     int64         // of an event
+	ID        trace.ID      // of an event
+	Reference trace.Reference
+	Partition uint16
+	Seq       uint64
+	Hash      [16]byte
+	Name      string // of m
+}
+
+// Parse reads a key. A key that none of the functions above makes is
+// trace.ErrInvalid.
+func Parse(key []byte) (k Key, err error) {
+	bad := fmt.Errorf("key %q: %w", key, trace.ErrInvalid)
+	if len(key) < 2 {
+		return Key{}, bad
+	}
+	k.Kind = key[0]
+	rest, ok := key[1:], true
+	text := func() string {
+		i := bytes.IndexByte(rest, 0)
+		if i < 0 {
+			ok = false
+			return ""
+		}
+		s := string(rest[:i])
+		rest = rest[i+1:]
+		return s
+	}
+	switch k.Kind {
+	case KindWaybill:
+		k.Waybill.Number = text()
+		if !ok || len(rest) == 0 || rest[0] > partEvent {
+			return Key{}, bad
+		}
+		k.IsEvent = rest[0] == partEvent
+		rest = rest[1:]
+		if !k.IsEvent {
+			k.Waybill.Carrier = string(rest)
+			break
+		}
+		k.Waybill.Carrier = text()
+		if !ok || len(rest) != 16 {
+			return Key{}, bad
+		}
+		k.Local = int64(binary.BigEndian.Uint64(rest) ^ 1<<63)
+		k.ID = trace.ID(binary.BigEndian.Uint64(rest[8:]))
+	case KindReference:
+		k.Reference.Account, k.Reference.Text = text(), text()
+		k.Waybill.Number = text()
+		k.Waybill.Carrier = string(rest)
+	case KindFeed:
+		if len(rest) != 10 {
+			return Key{}, bad
+		}
+		k.Partition = binary.BigEndian.Uint16(rest)
+		k.Seq = binary.BigEndian.Uint64(rest[2:])
+	case KindQuarantine:
+		ok = copy(k.Hash[:], rest) == len(k.Hash) && len(rest) == len(k.Hash)
+	case KindMeta:
+		k.Name = string(rest)
+	default:
+		return Key{}, bad
+	}
+	if !ok || k.Kind == KindWaybill && bytes.IndexByte([]byte(k.Waybill.Carrier), 0) >= 0 {
+		return Key{}, bad
+	}
+	return k, nil
+}
+
+// Partitions is how many partitions a directory has. It is fixed when the
+// directory is made.
+const Partitions = 16
+
+// Partition is the partition of a waybill number: FNV-1a of 64 bits, modulo
+// Partitions. All nodes must agree on it, so it never changes.
+func Partition(number string) uint16 {
+	h := uint64(14695981039346656037)
+	for i := 0; i < len(number); i++ {
+		h = (h ^ uint64(number[i])) * 1099511628211
+	}
+	return uint16(h % Partitions)
+}

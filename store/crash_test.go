@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"waytrace/trace"
+)
+
+// The crash test needs no clock and no luck: callers push, at a moment in their
+// midst the disk is cloned as a power cut would leave it, with a random part of
+// what was not synced, and the clone is opened. What had been acknowledged when
+// the clone was begun must be there.
+var crashRounds = flag.Int("crash-rounds", 200, "rounds of the crash test")
+
+func TestCrash(t *testing.T) {
+	acknowledged, lost, err := crash(t, *crashRounds, func(fs vfs.FS) vfs.FS { return fs })
+	t.Logf("%d rounds, %d events acknowledged, %d lost", *crashRounds, acknowledged, lost)
+	if lost > 0 || err != nil {
+		t.Errorf("%d of %d acknowledged events are lost; %v", lost, acknowledged, err)
+	}
+}
+
+// The same test over a disk that acknowledges syncs and does nothing must find
+// losses, or it proves nothing.
+func TestCrashFindsLosses(t *testing.T) {
+	acknowledged, lost, err := crash(t, max(8, *crashRounds/8), func(fs vfs.FS) vfs.FS { return lyingDisk{fs} })
+	t.Logf("%d events acknowledged over a disk that does not sync, %d lost, %v", acknowledged, lost, err)
+	if lost == 0 {
+		t.Error("a disk that never syncs lost nothing: this test cannot find a loss")
+	}
+}
+
+// lyingDisk says that the log is synced when it is not.
+type lyingDisk struct{ vfs.FS }
+
+func (d lyingDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := d.FS.Create(name, c)
+	if strings.HasSuffix(name, ".log") && err == nil {
+		return lyingFile{f}, nil
+	}
+	return f, err
+}
+
+func (d lyingDisk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := d.FS.ReuseForWrite(from, to, c)
+	if strings.HasSuffix(to, ".log") && err == nil {
+		return lyingFile{f}, nil
+	}
+	return f, err
+}
+
+type lyingFile struct{ vfs.File }
+
+func (lyingFile) Sync() error                { return nil }
+func (lyingFile) SyncData() error            { return nil }
+func (lyingFile) SyncTo(int64) (bool, error) { return false, nil }
+
+// crash plays rounds on a disk in memory that can crash, seen through wrap. The
+// error is the first disagreement that a reopened directory showed.
+func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lost int, first error) {
+	const callers = 4
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for round := range rounds {
+		disk := vfs.NewCrashableMem()
+		s, err := Open("data", Options{fs: wrap(disk), Log: quiet, CacheSize: 1 << 20, MemTableSize: 256 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var (
+			stop  atomic.Bool
+			count atomic.Int64
+			wg    sync.WaitGroup
+			mu    sync.Mutex
+			told  = map[trace.ID]string{} // acknowledged events and their numbers
+		)
+		reached, enough := make(chan struct{}), int64(20+rng.IntN(200))
+		for c := range callers {
+			own := rand.New(rand.NewPCG(seed, uint64(round*callers+c)))
+			wg.Go(func() {
+				for i := 0; !stop.Load(); i++ {
+					var events []trace.Event
+					for range 1 + own.IntN(10) {
+						e := scan(fmt.Sprintf("SF%04d", own.IntN(40)), fmt.Sprint(own.IntN(30)), trace.Status(own.IntN(12)), own.IntN(600))
+						if own.IntN(4) == 0 {
+							e.Text.Text = fmt.Sprint("改派 ", own.IntN(3))
+						}
+						if own.IntN(4) == 0 {
+							e.References = []trace.Reference{{Account: "main", Text: fmt.Sprint("order ", own.IntN(20))}}
+						}
+						events = append(events, e)
+					}
+					facts := sealed(t, s, events...)
+					if _, err := s.Append(context.Background(), facts); err != nil {
+						return
+					}
+					mu.Lock()
+					for j := range facts.Events {
+						told[facts.Events[j].ID] = facts.Events[j].Number
+					}
+					mu.Unlock()
+					if count.Add(1) == enough {
+						close(reached)
+					}
+				}
+			})
+		}
+		select {
+		case <-reached:
+		case <-time.After(30 * time.Second):
+			t.Fatal("the callers do not get on")
+		}
+		mu.Lock()
+		before := make(map[trace.ID]string, len(told))
+		for id, number := range told {
+			before[id] = number
+		}
+		mu.Unlock()
+		clone := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 20, 50, 100}[round%4], RNG: rand.New(rand.NewPCG(seed, uint64(round)))})
+		stop.Store(true)
+		wg.Wait()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		acknowledged += len(before)
+		n, err := survived(clone, before)
+		lost += n
+		if err != nil && first == nil {
+			first = fmt.Errorf("round %d: %w", round, err)
+		}
+	}
+	return acknowledged, lost, first
+}
+
+// survived opens what a crash left and counts what is missing of the
+// acknowledged events.
+func survived(clone vfs.FS, acknowledged map[trace.ID]string) (lost int, err error) {
+	s, err := Open("data", Options{fs: clone, Log: quiet, CacheSize: 1 << 20})
+	if err != nil {
+		return len(acknowledged), err
+	}
+	defer s.Close()
+	stored := map[trace.ID]bool{}
+	var tr trace.Trace
+	for id, number := range acknowledged {
+		if stored[id] {
+			continue
+		}
+		if err := s.Trace(&tr, number, "", true); err == nil {
+			for i := range tr.Events {
+				stored[tr.Events[i].ID] = true
+			}
+		}
+		if !stored[id] {
+			lost++
+		}
+	}
+	return lost, disagreement(s)
+}

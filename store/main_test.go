@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"waytrace/trace"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// open opens a store on a disk in memory, or on the given one.
+func open(t testing.TB, fs vfs.FS) *Store {
+	t.Helper()
+	s, err := Open("data", Options{fs: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// scan is an event as SF would tell it, minute minutes into the journey.
+func scan(number, code string, status trace.Status, minute int) trace.Event {
+	at, err := trace.ParseLocal(fmt.Sprintf("2020-05-11 %02d:%02d:00", 8+minute/60, minute%60), trace.China, trace.ZoneCarrier)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return trace.Event{Waybill: trace.Waybill{Number: number, Carrier: "sf"}, Source: "sf", Code: code, At: at,
+		Pair: trace.Pair{Status: status}, Table: 1, TextEdits: true, Text: trace.Text{Text: "快件已到达", Lang: "zh-Hans"},
+		Place: trace.Place{Address: "深圳市"}}
+}
+
+// sealed makes facts of events, as ingest would.
+func sealed(t testing.TB, s *Store, events ...trace.Event) *trace.Facts {
+	t.Helper()
+	facts := &trace.Facts{}
+	for i := range events {
+		e := facts.Event()
+		*e = events[i]
+		if f, ok := e.Check(s.Now().Milli()); !ok {
+			t.Fatal(f)
+		}
+		facts.Seal(e, s.Now())
+	}
+	return facts
+}
+
+func push(t testing.TB, s *Store, events ...trace.Event) (fresh int) {
+	t.Helper()
+	fresh, err := s.Append(context.Background(), sealed(t, s, events...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fresh
+}
+
+func read(t testing.TB, s *Store, number string) *trace.Trace {
+	t.Helper()
+	var tr trace.Trace
+	if err := s.Trace(&tr, number, "", true); err != nil {
+		t.Fatal(err)
+	}
+	return &tr
+}
+
+// mustAgree checks what holds of every directory at rest: every head is the
+// fold of its events, every key is of a known kind, and the feed counts its own
+// groups without a hole.
+func mustAgree(t testing.TB, s *Store) {
+	t.Helper()
+	if err := disagreement(s); err != nil {
+		t.Error(err)
+	}
+}
+
+func isUnavailable(err error) bool { return errors.Is(err, trace.ErrUnavailable) }

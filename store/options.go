@@ -1,0 +1,94 @@
+package store
+
+import (
+	"bytes"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"waytrace/store/keys"
+)
+
+// Options are the settings of a store. The zero value works.
+type Options struct {
+	CacheSize    int64        // bytes of blocks kept in memory; 0 is 256 MiB
+	MemTableSize uint64       // bytes gathered in memory before a table is written; 0 is 64 MiB
+	Log          *slog.Logger // nil is slog.Default
+	Wall         func() int64 // the physical clock, milliseconds since 1970; nil is the system's
+
+	// Fatal is called when the database can go on no more, after a failed write
+	// of its log; it must not return. nil logs and ends the process with status 1:
+	// what was acknowledged is on disk, and a restart is the recovery.
+	Fatal func(message string)
+
+	fs vfs.FS // a disk that tests can crash; nil is the disk
+}
+
+func (o Options) withDefaults() Options {
+	if o.CacheSize == 0 {
+		o.CacheSize = 256 << 20
+	}
+	if o.MemTableSize == 0 {
+		o.MemTableSize = 64 << 20
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.fs == nil {
+		o.fs = vfs.Default
+	}
+	return o
+}
+
+// comparer orders keys byte by byte and splits a waybill's keys behind the
+// number, so that one filter answers for all of them. Its name is written into
+// the directory.
+var comparer = func() *pebble.Comparer {
+	c := *pebble.DefaultComparer
+	c.Name = "waytrace.1"
+	c.Split = keys.Split
+	c.Compare = bytes.Compare
+	return &c
+}()
+
+// pebble gives the database's own settings. What they rest on is in
+// docs/decisions/0003-pebble-settings.md.
+func (s *Store) pebbleOptions(cache *pebble.Cache, o Options) *pebble.Options {
+	po := &pebble.Options{
+		// The zero value would be an old form without columnar blocks.
+		FormatMajorVersion:          pebble.FormatNewest,
+		FS:                          o.fs,
+		Cache:                       cache,
+		Comparer:                    comparer,
+		MemTableSize:                o.MemTableSize,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       32,
+		LBaseMaxBytes:               512 << 20,
+		MaxOpenFiles:                4096,
+		BytesPerSync:                1 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		Logger:                      pebbleLog{s},
+		EventListener:               s.listener(),
+	}
+	po.TargetFileSizes[0] = 8 << 20
+	for i := range po.Levels {
+		po.Levels[i].BlockSize = 8 << 10
+		po.Levels[i].IndexBlockSize = 256 << 10
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	// Behind a split, the database takes the suffix for a version and moves all
+	// but the first value of a prefix elsewhere. Ours are events that are read
+	// together: they stay in place.
+	po.Experimental.SpanPolicyFunc = func([]byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{
+			DisableValueSeparationBySuffix: true,
+			ValueStoragePolicy:             pebble.ValueStorageLowReadLatency,
+		}, nil, nil
+	}
+	po.Experimental.CompactionScheduler = &s.compactions
+	return po
+}

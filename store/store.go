@@ -1,0 +1,248 @@
+// Package store keeps events, heads and the feed in one Pebble directory.
+//
+// There is one way in, Append, and it answers only when the disk has it, synced.
+// Behind it stands one writer: a single goroutine owns every head, so nothing is
+// locked, and numbers what it learned: the feed. Readers read the database and
+// nothing else.
+//
+//	s, err := store.Open(dir, store.Options{})
+//	fresh, err := s.Append(ctx, facts)
+//	err = s.Trace(&t, number, "", true)
+//	err = s.Close()
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"waytrace/trace"
+)
+
+// A Store is one directory, opened by one process. Its methods are safe for
+// concurrent use.
+type Store struct {
+	dir   string
+	db    *pebble.DB
+	cache *pebble.Cache
+	log   *slog.Logger
+	fatal func(string)
+
+	node  trace.Origin
+	mark  uint64 // of this start
+	clock trace.Clock
+
+	compactions compactions
+
+	// The writer's own, but for what birth sets before it starts.
+	next     counters
+	reserved trace.HLC // no reading on disk is greater
+
+	in      chan *request
+	closing chan struct{} // closed first: nothing more is taken in
+	stopped chan struct{} // closed last: all that was taken in is answered
+	close   sync.Once
+
+	safe    atomic.Uint64         // highest seq that is synced
+	failed  atomic.Pointer[error] // why nothing can be written any more
+	writing atomic.Int64          // since when the writer is at a batch, unix nanoseconds; 0 is idle
+	syncing atomic.Int64          // since when the oldest unsynced batch waits for the disk; 0 is none
+}
+
+// Open opens the directory, making it where there is none. It fails when
+// another process has it open, when a newer version wrote it, or when it holds
+// something else.
+func Open(dir string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	s := &Store{
+		dir: dir, log: o.Log, fatal: o.Fatal,
+		clock:   trace.Clock{Wall: o.Wall},
+		in:      make(chan *request, queueLength),
+		closing: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if s.fatal == nil {
+		s.fatal = func(string) { os.Exit(1) }
+	}
+	// The database makes the directory itself, and syncs the entry in its parent:
+	// one that was made before it came would be gone after a power cut.
+	s.cache = pebble.NewCache(o.CacheSize)
+	db, err := pebble.Open(dir, s.pebbleOptions(s.cache, o))
+	if err != nil {
+		s.cache.Unref()
+		return nil, openError(dir, err)
+	}
+	s.db = db
+	if got := db.FormatMajorVersion(); got != pebble.FormatNewest {
+		err = fmt.Errorf("%s: the database has format %s, not %s", dir, got, pebble.FormatNewest)
+	} else {
+		err = s.birth()
+	}
+	if err != nil {
+		db.Close()
+		s.cache.Unref()
+		return nil, err
+	}
+	go s.write()
+	return s, nil
+}
+
+// openError says what would help.
+func openError(dir string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EAGAIN): // of the lock file
+		return fmt.Errorf("%s is in use by another waytrace: stop it, or choose another directory with --data", dir)
+	case errors.Is(err, pebble.ErrCorruption):
+		return fmt.Errorf("%s is damaged, restore it from a backup: %w", dir, err)
+	}
+	return fmt.Errorf("%s cannot be opened (written by a newer waytrace, or not by waytrace?): %w", dir, err)
+}
+
+// Now is the next reading of the node's clock.
+func (s *Store) Now() trace.HLC { return s.clock.Now() }
+
+// Node is the id of this directory, born with it.
+func (s *Store) Node() trace.Origin { return s.node }
+
+// SafeMark is the highest seq of the feed that is synced. What is beyond it must
+// not leave the node.
+func (s *Store) SafeMark() uint64 { return s.safe.Load() }
+
+// Ready says why the store cannot take writes now: nil when it can. The error's
+// kind is ErrUnavailable.
+func (s *Store) Ready() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	if waited := s.Stalled(); waited > stallLimit {
+		return fmt.Errorf("the disk has not taken a write for %s: is it full, or slow?: %w",
+			waited.Round(100*time.Millisecond), trace.ErrUnavailable)
+	}
+	return nil
+}
+
+// stallLimit is how long a write may take before the store is not ready: the
+// carriers' three seconds.
+const stallLimit = 3 * time.Second
+
+// Stalled is how long the oldest write under way has waited; 0 when none is.
+func (s *Store) Stalled() time.Duration {
+	var longest time.Duration
+	for _, since := range [...]int64{s.writing.Load(), s.syncing.Load()} {
+		if since != 0 {
+			longest = max(longest, time.Duration(time.Now().UnixNano()-since))
+		}
+	}
+	return longest
+}
+
+// fail makes the store read-only: after a failed commit nobody knows what the
+// disk has until the directory is opened again.
+func (s *Store) fail(err error) {
+	err = fmt.Errorf("the store is read-only after a failed write, restart waytrace once the disk is sound: %w (%w)",
+		trace.ErrUnavailable, err)
+	if s.failed.CompareAndSwap(nil, &err) {
+		s.log.Error("store is read-only", "err", err)
+	}
+}
+
+// Quiet refuses further compactions, so that Close need wait only for those that
+// run. Writes and reads go on.
+func (s *Store) Quiet() { s.compactions.Refuse() }
+
+// Close takes nothing more in, finishes what was taken in, and closes the
+// directory. It waits for running compactions; see Quiet. Nobody may read during
+// or after it.
+func (s *Store) Close() (err error) {
+	s.close.Do(func() {
+		s.Quiet()
+		close(s.closing)
+		<-s.stopped
+		err = s.db.Close()
+		s.cache.Unref()
+	})
+	return err
+}
+
+// Checkpoint writes a copy of the directory as it is now into dir, which must
+// not exist. Files are linked where the file system can, so it is cheap, and
+// costs space as the original changes. The copy has this node's id: it is to be
+// restored, not run beside the original.
+func (s *Store) Checkpoint(dir string) error {
+	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return fmt.Errorf("checkpoint to %s: %w", dir, err)
+	}
+	return nil
+}
+
+// errClosing answers whoever comes while the store closes.
+var errClosing = fmt.Errorf("the store is closing: %w", trace.ErrUnavailable)
+
+// Append merges facts into what is known and returns when that is synced: how
+// many of the events were news. Each event must have passed Check and been sealed
+// with a reading of Now; its Taken is set. A repeat is answered only when what it
+// repeats is synced.
+//
+// The error is of kind ErrUnavailable: ctx ended first, the disk failed, the
+// store closes. Then some of the facts may be stored, and sending them again
+// completes them; and the facts still belong to the store, which may read them
+// at any later time: they must not be reset or used again.
+func (s *Store) Append(ctx context.Context, facts *trace.Facts) (fresh int, err error) {
+	r := &request{facts: facts, done: make(chan struct{})}
+	if err := s.submit(ctx, r); err != nil {
+		return 0, err
+	}
+	return r.fresh, r.err
+}
+
+// Quarantine keeps a request that was not understood, once however often it
+// comes, and returns when it is synced. The error is as Append's; q is not kept.
+func (s *Store) Quarantine(ctx context.Context, q *trace.Quarantined) error {
+	r := &request{hash: q.Hash(), kept: q.Append(nil), heard: q.Heard, done: make(chan struct{})}
+	if err := s.submit(ctx, r); err != nil {
+		return err
+	}
+	return r.err
+}
+
+// submit hands a request to the writer and waits for its answer.
+func (s *Store) submit(ctx context.Context, r *request) error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	select {
+	case <-s.closing:
+		return errClosing
+	default:
+	}
+	select {
+	case s.in <- r:
+	case <-ctx.Done():
+		return fmt.Errorf("the store is busy: %w", trace.ErrUnavailable)
+	case <-s.closing:
+		return errClosing
+	}
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		r.abandoned.Store(true)
+		return fmt.Errorf("the disk was too slow: %w", trace.ErrUnavailable)
+	case <-s.stopped:
+		// The writer went away between the two selects. It answered all that it
+		// took; whether it took this one is settled now.
+		select {
+		case <-r.done:
+			return nil
+		default:
+			return errClosing
+		}
+	}
+}

@@ -1,0 +1,249 @@
+// Package query answers where a parcel is: one trace, one status, many at once,
+// and the waybills that a reference leads to. It reads the store and nothing
+// else, and never waits.
+//
+// [Answers] has a method for each door, of the shape that cmd/waytrace/routes.go
+// calls:
+//
+//	answers := query.Answers{From: store}
+//	GET  /v1/traces/{number}, /v1/traces   answers.Trace
+//	GET  /v1/status/{number}, /v1/status   answers.Status
+//	POST /v1/traces/batch                  answers.TraceBatch
+//	POST /v1/status/batch                  answers.StatusBatch
+//	GET  /v1/references/{reference}        answers.References
+//
+// What stands in the braces is the user value "tail", percent-decoded once, and
+// absent where the path has none. Bodies come inflated and within their limit.
+package query
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/valyala/fasthttp"
+
+	"waytrace/trace"
+)
+
+// A Store is what is read; store.Store is one. Both methods are safe for
+// concurrent use and answer at once: ErrUnavailable rather than a wait.
+type Store interface {
+	// Trace reads a waybill into dst, whose memory it uses again and which is the
+	// caller's alone. number is canonical. An empty carrier is the one with the
+	// newest event; dst.Also has the other carriers of the number either way.
+	// Events are read only where they are asked for. ErrNotFound when there is
+	// none.
+	Trace(dst *trace.Trace, number, carrier string, events bool) error
+	// Waybills are those that an account's reference leads to, each once, in a
+	// slice that is the caller's; none is no error.
+	Waybills(account, reference string) ([]trace.Waybill, error)
+}
+
+// Answers are the doors that read. Each method answers in full or returns an
+// error and leaves the body alone: a *trace.Problem where the asker can mend
+// something or there is nothing to show, ErrUnavailable where asking again may
+// help, an error of no kind where the store is broken. They are safe for
+// concurrent use.
+type Answers struct {
+	From Store
+}
+
+// Trace answers with the whole trace of a number, or of the newest waybill that
+// a reference leads to.
+func (a Answers) Trace(ctx *fasthttp.RequestCtx, who trace.Asker) error {
+	return ofTrace.refused(a.one(ctx, who, true, &ofTrace))
+}
+
+// Status answers as Trace does, without events.
+func (a Answers) Status(ctx *fasthttp.RequestCtx, who trace.Asker) error {
+	return ofStatus.refused(a.one(ctx, who, false, &ofStatus))
+}
+
+// one answers for one waybill.
+func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, events bool, count *results) error {
+	keepPrivate(ctx)
+	q, err := ask(ctx, who, ofOne)
+	if err != nil {
+		return err
+	}
+	q.Events = events
+	t := borrow()
+	defer giveBack(t)
+	w, others, err := a.meant(t, tail(ctx), &q)
+	if err != nil {
+		return err
+	}
+
+	// Whoever brings a tag most likely sees no change, and the tag needs the head
+	// alone.
+	brought := hasTags(ctx)
+	full := q.needsEvents()
+	if err := a.read(t, w, others, full && !brought); err != nil {
+		return err
+	}
+	var tag [tagSize]byte
+	if unchanged(ctx, t.AppendTag(tag[:0], q.Variant)) {
+		count.notModified.Inc()
+		return nil
+	}
+	if full && brought {
+		if err := a.read(t, w, others, true); err != nil {
+			ctx.Response.Header.Del(fasthttp.HeaderETag)
+			return err
+		}
+		// The head may be a newer one by now, and so its tag.
+		setTag(ctx, t.AppendTag(tag[:0], q.Variant))
+	}
+	give(ctx, t.AppendJSON(page(ctx), q.Variant))
+	count.found.Inc()
+	return nil
+}
+
+// meant finds the waybill that the path's number or the reference parameter
+// stands for; carrier is empty where the newest is meant. others are the other
+// numbers of the reference. t is used for reading.
+func (a Answers) meant(t *trace.Trace, number string, q *asked) (w trace.Waybill, others []string, err error) {
+	switch {
+	case number != "" && q.reference != "":
+		return w, nil, trace.Invalid("invalid_parameter", "reference",
+			"a number and a reference were given: give one of them")
+	case q.reference != "":
+		return a.newest(t, q)
+	case number == "":
+		return w, nil, trace.Invalid("invalid_number", "number",
+			"give a number at the end of the path, or a reference as ?reference=")
+	}
+	w.Carrier = q.carrier
+	w.Number, err = canonical(number)
+	return w, nil, err
+}
+
+// newest finds the waybill with the newest event among those that the reference
+// leads to, and the other numbers in byte order, each once.
+func (a Answers) newest(t *trace.Trace, q *asked) (shown trace.Waybill, others []string, err error) {
+	waybills, _, err := a.waybills(q.Account, q.reference)
+	if err != nil {
+		return shown, nil, err
+	}
+	var at int64
+	for _, w := range waybills {
+		if q.carrier != "" && w.Carrier != q.carrier {
+			continue
+		}
+		if err := a.read(t, w, nil, false); errors.Is(err, trace.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return shown, nil, err
+		}
+		// The waybills are sorted, so the first of equals is the same everywhere.
+		if n := t.Head.Newest(); shown.Number == "" || n > at {
+			shown, at = w, n
+		}
+	}
+	if shown.Number == "" {
+		return shown, nil, noReference(q.reference)
+	}
+	for _, w := range waybills {
+		if w.Number != shown.Number {
+			others = append(others, w.Number)
+		}
+	}
+	return shown, slices.Compact(others), nil
+}
+
+// read reads a waybill into t. Its error says what the asker may know.
+func (a Answers) read(t *trace.Trace, w trace.Waybill, others []string, events bool) error {
+	err := a.From.Trace(t, w.Number, w.Carrier, events)
+	t.AlsoNumbers = others
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, trace.ErrNotFound):
+		return broken("waybill "+w.Number, err)
+	case w.Carrier != "":
+		return trace.Problemf(trace.ErrNotFound, "not_found", "no waybill %s of carrier %s is known here", w.Number, w.Carrier)
+	}
+	return trace.Problemf(trace.ErrNotFound, "not_found", "no waybill %s is known here", w.Number)
+}
+
+// broken is an error of the store's that the asker did not cause. A stored value
+// that does not parse is ErrInvalid below: up here that kind would blame the
+// asker, so only ErrUnavailable is passed on.
+func broken(what string, err error) error {
+	if errors.Is(err, trace.ErrUnavailable) {
+		return fmt.Errorf("query: %s: %w", what, err)
+	}
+	return fmt.Errorf("query: %s: %v", what, err)
+}
+
+// canonical is the number in its canonical form.
+func canonical(number string) (string, error) {
+	n, err := trace.ParseNumber(number)
+	if err != nil {
+		return "", trace.Invalid("invalid_number", "number", "%s; a number has %d to %d characters once blanks are removed",
+			words(err), trace.MinNumber, trace.MaxNumber)
+	}
+	return n, nil
+}
+
+// words is the text of an ErrInvalid for people: without its kind, which the
+// answer says in its own way.
+func words(err error) string { return strings.TrimSuffix(err.Error(), ": "+trace.ErrInvalid.Error()) }
+
+// tail is what the path has behind the door, or "".
+func tail(ctx *fasthttp.RequestCtx) string {
+	s, _ := ctx.UserValue("tail").(string)
+	return s
+}
+
+// traces are used again and again, with the memory that they have grown.
+var traces = sync.Pool{New: func() any { return new(trace.Trace) }}
+
+// manyEvents is how large a trace may have grown and still be kept: one giant
+// must not hold its memory for ever.
+const manyEvents = 128
+
+func borrow() *trace.Trace { return traces.Get().(*trace.Trace) }
+
+func giveBack(t *trace.Trace) {
+	if cap(t.Events) <= manyEvents && cap(t.Head.Entries) <= manyEvents {
+		traces.Put(t)
+	}
+}
+
+// results counts what came of the reads of one kind. What failed for no fault of
+// the asker's is counted with the requests, by the route.
+type results struct {
+	found, notFound, notModified, invalid *metrics.Counter
+}
+
+// refused counts an error that is the asker's, and returns it as it came.
+func (r *results) refused(err error) error {
+	switch {
+	case errors.Is(err, trace.ErrNotFound):
+		r.notFound.Inc()
+	case errors.Is(err, trace.ErrInvalid):
+		r.invalid.Inc()
+	}
+	return err
+}
+
+func resultsOf(kind string) results {
+	counter := func(result string) *metrics.Counter {
+		return metrics.NewCounter(`waytrace_query_answers_total{kind="` + kind + `",result="` + result + `"}`)
+	}
+	return results{counter("found"), counter("not_found"), counter("not_modified"), counter("invalid")}
+}
+
+// A batch counts each of its numbers, and once as invalid where it is refused as
+// a whole; it is never not_modified.
+var (
+	ofTrace      = resultsOf("trace")
+	ofStatus     = resultsOf("status")
+	ofBatch      = resultsOf("batch")
+	ofReferences = resultsOf("references")
+)

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"waytrace/carriers"
+	"waytrace/carriers/all"
+)
+
+// Config is every setting of the daemon. A flag wins over the environment, the
+// environment over the YAML file, and the file over the default written here.
+//
+// A name of the file is the flag's with "_" for "-", and "." opens a section:
+// --carriers.sf.at-once is WAYTRACE_CARRIERS_SF_AT_ONCE and carriers: {sf:
+// {at_once: …}}.
+type Config struct {
+	Files
+
+	Listen         string    `help:"Address of the public listener." default:"127.0.0.1:8080"`
+	AdminListen    string    `help:"Address of the admin listener: health, metrics, profiles, operations." default:"127.0.0.1:8081"`
+	TLSCert        string    `name:"tls-cert" help:"Certificate chain (PEM) for HTTPS, read again when it changes." placeholder:"FILE"`
+	TLSKey         string    `name:"tls-key" help:"Private key (PEM) of --tls-cert." placeholder:"FILE"`
+	TrustedProxies []Network `help:"Proxies whose word about the client's address is taken." placeholder:"CIDR"`
+	Exempt         []Network `help:"Senders that are never limited and never blocked." placeholder:"CIDR"`
+	InsecureNoAuth bool      `help:"Serve the network without keys: everybody may read and push."`
+
+	AtOnce        int  `help:"Requests of one key that may be under way at once; more get 503. A carrier's own is carriers.<code>.at-once." default:"64"`
+	BytesInFlight Size `help:"Bytes of bodies that may be held at once, of all senders together; more get 503." default:"256MiB"`
+
+	JSONDecoder string `name:"json-decoder" help:"What reads JSON: sonic (fast) or std (Go's own)." default:"sonic" enum:"sonic,std"`
+	LogLevel    string `help:"Least level that is logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
+	LogFormat   string `help:"Form of the log: text or json." default:"text" enum:"text,json"`
+
+	Store    StoreSettings `embed:"" prefix:"store."`
+	Carriers all.Settings  `embed:"" prefix:"carriers."`
+}
+
+// Files are where settings, keys and data lie; the commands that work on them
+// without a daemon take the same flags.
+type Files struct {
+	ConfigFile string `name:"config" help:"Settings in YAML." placeholder:"FILE"`
+	Data       string `help:"Directory of the data." default:"./data"`
+	KeysFile   string `help:"API keys, as hashes (default: keys.yaml beside the --config file, in the data directory where there is none)." placeholder:"FILE"`
+}
+
+// StoreSettings say how much memory the store takes.
+type StoreSettings struct {
+	Cache    Size `help:"Memory for blocks read from the disk." default:"256MiB"`
+	Memtable Size `help:"Bytes gathered in memory before a table is written." default:"64MiB"`
+}
+
+// Keys is the path of the keys file.
+func (f Files) Keys() string {
+	switch {
+	case f.KeysFile != "":
+		return f.KeysFile
+	case f.ConfigFile != "":
+		return filepath.Join(filepath.Dir(f.ConfigFile), "keys.yaml")
+	}
+	return filepath.Join(f.Data, "keys.yaml")
+}
+
+// flags are what leads another command to the same keys file.
+func (f Files) flags() string {
+	switch {
+	case f.KeysFile != "":
+		return " --keys-file " + f.KeysFile
+	case f.ConfigFile != "":
+		return " --config " + f.ConfigFile
+	case f.Data != "./data":
+		return " --data " + f.Data
+	}
+	return ""
+}
+
+// ServeCmd is `waytrace serve`.
+type ServeCmd struct {
+	Config
+	CheckConfig bool `help:"Judge the settings, print them with secrets masked, and exit."`
+}
+
+// Help is the example of --help.
+func (*ServeCmd) Help() string {
+	return `Without any setting it listens on this machine alone and keeps its data in ./data.
+
+Example:
+
+	waytrace serve --data /var/lib/waytrace --config /etc/waytrace/waytrace.yaml
+
+with settings such as
+
+	listen: 0.0.0.0:8443
+	tls_cert: /etc/waytrace/cert.pem
+	tls_key: /etc/waytrace/key.pem
+	carriers:
+	  sf:
+	    tokens: [ … ]   # then SF pushes to /push/sf/<token>`
+}
+
+// Run judges the settings and hands them to the daemon.
+func (s *ServeCmd) Run(ctx context.Context, std *streams) error {
+	if err := s.Config.Check(); err != nil {
+		return err
+	}
+	if s.CheckConfig {
+		fmt.Fprint(std.out, s.Config.String())
+		fmt.Fprintln(std.err, "config is good")
+		return nil
+	}
+	return serve(ctx, &s.Config, s.Config.Logger(std.err), std.err)
+}
+
+// Logger writes to w as the settings say.
+func (c *Config) Logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // Check has refused others
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// Check judges everything that can be judged without starting, and reports all
+// that is wrong with it, one a line.
+func (c *Config) Check() error {
+	var wrong []error
+	note := func(err error) {
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	note(checkAddress("listen", c.Listen))
+	note(checkAddress("admin_listen", c.AdminListen))
+	if c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0") {
+		note(fmt.Errorf("listen and admin_listen are both %s: give the admin listener a port of its own", c.Listen))
+	}
+	if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
+		note(fmt.Errorf("data: %s is a file: name a directory", c.Data))
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		note(errors.New("tls_cert and tls_key go together: give both, or neither for plain HTTP"))
+	} else if c.TLSCert != "" {
+		_, err := newCertificates(c.TLSCert, c.TLSKey, slog.New(slog.DiscardHandler))
+		note(err)
+	}
+	if c.AtOnce < 1 {
+		note(fmt.Errorf("at_once is %d: at least 1", c.AtOnce))
+	}
+	for _, s := range []struct {
+		name  string
+		size  Size
+		least Size
+	}{
+		{"bytes_in_flight", c.BytesInFlight, 1 << 20},
+		{"store.cache", c.Store.Cache, 1 << 20},
+		{"store.memtable", c.Store.Memtable, 1 << 20},
+	} {
+		if s.size < s.least {
+			note(fmt.Errorf("%s is %s: at least %s", s.name, s.size, s.least))
+		}
+	}
+	note(c.checkOpen())
+	return errors.Join(append(wrong, c.checkCarriers()...)...)
+}
+
+// checkOpen refuses to be open to the network without keys.
+func (c *Config) checkOpen() error {
+	keys, err := openKeyring(c.Keys(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if !keys.Empty() || c.InsecureNoAuth {
+		return nil
+	}
+	scope := "read"
+	for _, l := range [][2]string{{"listen", c.Listen}, {"admin_listen", c.AdminListen}} {
+		if checkAddress(l[0], l[1]) == nil && !loopback(l[1]) {
+			return fmt.Errorf("%s %s is open to the network and there is no key in %s: make one with `waytrace keys new --account main --scope %s%s`, listen on 127.0.0.1, or let everybody in with --insecure-no-auth",
+				l[0], l[1], c.Keys(), scope, c.flags())
+		}
+		scope = "admin"
+	}
+	return nil
+}
+
+// checkAddress judges an address to listen on.
+func checkAddress(name, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q is not an address: write host:port, such as 127.0.0.1:8080", name, address)
+	}
+	return nil
+}
+
+// loopback reports whether an address to listen on is reached from this machine
+// alone.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// checkCarriers judges the settings of every carrier.
+func (c *Config) checkCarriers() (wrong []error) {
+	list, err := c.Carriers.Carriers()
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	for _, carrier := range list {
+		if carrier.Push != nil {
+			wrong = append(wrong, checkDoor("carriers."+carrier.Code, carrier.Push.Door)...)
+		}
+	}
+	return wrong
+}
+
+// checkDoor judges who may push at a carrier's door.
+func checkDoor(name string, d carriers.Door) (wrong []error) {
+	if d.Account == "" {
+		wrong = append(wrong, fmt.Errorf("%s.account is empty: %q is the usual one", name, "main"))
+	}
+	if len(d.Tokens) > 2 {
+		wrong = append(wrong, fmt.Errorf("%s.tokens has %d: two at most, the old and the new", name, len(d.Tokens)))
+	}
+	for i, token := range d.Tokens {
+		if err := checkToken(token); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s.tokens, number %d: %w", name, i+1, err))
+		} else if i > 0 && token == d.Tokens[0] {
+			wrong = append(wrong, fmt.Errorf("%s.tokens, number %d: the same as the first", name, i+1))
+		}
+	}
+	for _, address := range d.Addresses {
+		if _, err := parseNetwork(address); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s.addresses: %w", name, err))
+		}
+	}
+	if d.AtOnce < 1 {
+		wrong = append(wrong, fmt.Errorf("%s.at_once is %d: at least 1", name, d.AtOnce))
+	}
+	return wrong
+}
+
+// checkToken wants 32 random bytes. It never repeats the token.
+func checkToken(token string) error {
+	const help = "make one with `openssl rand -hex 32`"
+	random := len(token) * 6 / 8
+	if _, err := hex.DecodeString(token); err == nil {
+		random = len(token) / 2
+	}
+	seen := make(map[rune]bool)
+	for _, c := range token {
+		seen[c] = true
+	}
+	switch {
+	case !base64Text.MatchString(token):
+		return errors.New("neither URL base64 nor hex: " + help)
+	case random < 32:
+		return fmt.Errorf("only %d bytes, 32 are wanted: %s", random, help)
+	case len(seen) < 10: // of 64 random digits hardly ever fewer than 13 differ
+		return errors.New("not random: " + help)
+	}
+	return nil
+}
+
+var base64Text = regexp.MustCompile(`^[A-Za-z0-9_-]*$`) // hex too

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A watched value is read from files, and read again when one of them changes.
+// Whoever uses it pays for the look, at most once a second; there is nothing to
+// stop.
+type watched[T any] struct {
+	files    []string
+	read     func() (T, error)
+	complain func(error) // a change could not be read; called once per change
+
+	begun   time.Time
+	next    atomic.Int64 // when to look again, since begun
+	current atomic.Pointer[T]
+
+	looking sync.Mutex    // held by who looks; others take what is there
+	seen    []os.FileInfo // the files when they were read last; nil for one that was not there
+}
+
+// often is how often files are looked at.
+const often = time.Second
+
+// watch reads the files for the first time.
+func watch[T any](files []string, read func() (T, error), complain func(error)) (*watched[T], error) {
+	w := &watched[T]{files: files, read: read, complain: complain, begun: time.Now()}
+	// Looked at before they are read: what changes in between is seen next time.
+	w.seen = w.look()
+	value, err := read()
+	if err != nil {
+		return nil, err
+	}
+	w.current.Store(&value)
+	w.next.Store(int64(often))
+	return w, nil
+}
+
+// get gives the newest value that could be read.
+func (w *watched[T]) get() T {
+	now := int64(time.Since(w.begun))
+	if now >= w.next.Load() && w.looking.TryLock() {
+		defer w.looking.Unlock()
+		w.next.Store(now + int64(often))
+		if seen := w.look(); w.changed(seen) {
+			w.seen = seen
+			if value, err := w.read(); err != nil {
+				w.complain(err)
+			} else {
+				w.current.Store(&value)
+			}
+		}
+	}
+	return *w.current.Load()
+}
+
+func (w *watched[T]) look() []os.FileInfo {
+	seen := make([]os.FileInfo, len(w.files))
+	for i, file := range w.files {
+		if info, err := os.Stat(file); err == nil {
+			seen[i] = info
+		}
+	}
+	return seen
+}
+
+func (w *watched[T]) changed(now []os.FileInfo) bool {
+	for i, before := range w.seen {
+		after := now[i]
+		if (before == nil) != (after == nil) {
+			return true
+		}
+		if before != nil && !(os.SameFile(before, after) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime())) {
+			return true
+		}
+	}
+	return false
+}

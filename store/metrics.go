@@ -67,13 +67,20 @@ func (s *Store) WriteMetrics(w io.Writer) {
 	gauge("l0_sublevels", m.Levels[0].Sublevels)
 }
 
+// complainEvery is how often one complaint is repeated, in seconds.
+const complainEvery = 10
+
 // listener counts what the database does behind our back, and logs what a
 // person should look at.
 func (s *Store) listener() *pebble.EventListener {
 	l := pebble.EventListener{
 		BackgroundError: func(err error) {
 			backgroundErrors.Inc()
-			s.log.Error("store: background work failed, it is tried again", "err", err)
+			// A full disk fails a hundred times a second.
+			if now := time.Now().Unix(); now-s.complained.Load() >= complainEvery {
+				s.complained.Store(now)
+				s.log.Error("store: background work failed, it is tried again", "err", err.Error(), "help", "is the disk full?")
+			}
 		},
 		DiskSlow: func(i pebble.DiskSlowInfo) {
 			diskSlow.Inc()

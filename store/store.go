@@ -51,10 +51,11 @@ type Store struct {
 	stopped chan struct{} // closed last: all that was taken in is answered
 	close   sync.Once
 
-	safe    atomic.Uint64         // highest seq that is synced
-	failed  atomic.Pointer[error] // why nothing can be written any more
-	writing atomic.Int64          // since when the writer is at a batch, unix nanoseconds; 0 is idle
-	syncing atomic.Int64          // since when the oldest unsynced batch waits for the disk; 0 is none
+	safe       atomic.Uint64         // highest seq that is synced
+	failed     atomic.Pointer[error] // why nothing can be written any more
+	writing    atomic.Int64          // since when the writer is at a batch, unix nanoseconds; 0 is idle
+	complained atomic.Int64          // when background work last complained in the log, unix seconds
+	syncing    atomic.Int64          // since when the oldest unsynced batch waits for the disk; 0 is none
 }
 
 // Open opens the directory, making it where there is none. It fails when

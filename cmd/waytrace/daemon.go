@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"waytrace/carriers"
+	"waytrace/ingest"
+	"waytrace/query"
+	"waytrace/store"
+)
+
+// A daemon opens all in order and closes in reverse:
+//
+//	store ◀── ingest ◀── routes ◀── public listener
+//	  ▲ ◀──── query ◀──────┘
+//	  └────── admin ◀────────────── admin listener
+type daemon struct {
+	config *Config
+	log    *slog.Logger
+	people io.Writer // who started it
+
+	draining atomic.Bool
+	failed   chan error // a listener that ended by itself
+	stops    []stop
+
+	public, admin net.Addr
+}
+
+// A stop undoes one step of opening.
+type stop struct {
+	name string
+	run  func() error
+}
+
+// onStop registers how a step is undone, where it is done.
+func (d *daemon) onStop(name string, run func() error) {
+	d.stops = append(d.stops, stop{name, run})
+}
+
+// How long each part of stopping may take: ten seconds in all, or whoever
+// stopped us loses patience.
+const (
+	drainLimit = 3 * time.Second
+	closeLimit = 5 * time.Second
+	settle     = 500 * time.Millisecond // for connections to be closed behind an answer
+)
+
+// serve runs the daemon until ctx ends or a listener fails, and stops it.
+func serve(ctx context.Context, c *Config, log *slog.Logger, people io.Writer) error {
+	d := &daemon{config: c, log: log, people: people, failed: make(chan error, 2)}
+	err := d.open()
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-d.failed:
+		}
+	}
+	return errors.Join(err, d.close())
+}
+
+// open opens all in order.
+func (d *daemon) open() error {
+	c := d.config
+	carriers.JSONBy = map[string]carriers.JSONLibrary{"sonic": carriers.Sonic, "std": carriers.Std}[c.JSONDecoder]
+	keys, err := openKeyring(c.Keys(), d.log)
+	if err != nil {
+		return err
+	}
+	report := func(id string, err error) {
+		d.log.Error("a request failed by our own fault", "request", id, "err", err)
+	}
+	failures.Store(&report)
+
+	s, err := store.Open(c.Data, store.Options{CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.Memtable), Log: d.log})
+	if err != nil {
+		return err
+	}
+	d.onStop("store", func() error { return d.closeStore(s) })
+
+	in := ingest.New(s, d.log, ingest.Options{AtOnce: c.AtOnce, BytesInFlight: int64(c.BytesInFlight)})
+	known, err := c.Carriers.Carriers()
+	if err != nil {
+		return err
+	}
+	g := &guards{keys: keys, open: c.InsecureNoAuth || loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt}
+
+	a := &admin{store: s, carriers: known, started: time.Now(), draining: d.draining.Load}
+	operators := *g
+	operators.open = c.InsecureNoAuth
+	inside := newRoutes(a.doors(&operators))
+	server := newServer(inside.serve, inside.unread)
+	server.WriteTimeout = 0 // a profile takes as long as it was asked for
+	if d.admin, err = d.listen("admin listener", c.AdminListen, server, nil); err != nil {
+		return err
+	}
+
+	var https *tls.Config
+	if c.TLSCert != "" {
+		pair, err := newCertificates(c.TLSCert, c.TLSKey, d.log)
+		if err != nil {
+			return err
+		}
+		https = pair.config()
+	}
+	r := newRoutes(publicDoors(in, query.Answers{From: s}, known, g))
+	d.public, err = d.listen("public listener", c.Listen, newServer(r.serve, r.unread), https)
+	if err != nil {
+		return err
+	}
+	// The last step is the first undone: what is to end is told to begin with.
+	d.onStop("compactions", func() error { s.Quiet(); return nil })
+	d.onStop("ready", func() error { d.draining.Store(true); return nil })
+	d.greet(known, keys)
+	return nil
+}
+
+// listen opens a listener and serves it until it is stopped.
+func (d *daemon) listen(name, address string, server *fasthttp.Server, https *tls.Config) (net.Addr, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: is another waytrace running? choose another address with --listen or --admin-listen", name, err)
+	}
+	at := ln.Addr()
+	if https != nil {
+		ln = tls.NewListener(ln, https)
+	}
+	var leaving atomic.Bool
+	handle := server.Handler
+	server.Handler = func(ctx *fasthttp.RequestCtx) {
+		handle(ctx)
+		if leaving.Load() {
+			ctx.SetConnectionClose()
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := server.Serve(ln)
+		if err != nil {
+			d.failed <- fmt.Errorf("%s: %w", name, err)
+		}
+		done <- err
+	}()
+	d.onStop(name, func() error {
+		// First nobody new comes in, then each connection that is open is closed
+		// behind its next answer, and at last those that have nothing to ask: so a
+		// client is hardly ever cut off with a question on its lips.
+		ln.Close()
+		leaving.Store(true)
+		for end := time.Now().Add(settle); server.GetOpenConnectionsCount() > 0 && time.Now().Before(end); {
+			time.Sleep(settle / 50)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+		defer cancel()
+		if err := server.ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+			d.log.Warn("connections were cut off", "listener", name, "err", err)
+		}
+		return <-done
+	})
+	return at, nil
+}
+
+// closeStore closes the store, or leaves a long compaction to its end: what was
+// acknowledged is synced, and the next start reads it from the log.
+func (d *daemon) closeStore(s *store.Store) error {
+	done := make(chan error, 1)
+	go func() { done <- s.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeLimit):
+		d.log.Warn("the store did not close in time; everything acknowledged is on disk", "limit", closeLimit)
+		return nil
+	}
+}
+
+// close undoes all that was opened, in reverse.
+func (d *daemon) close() (err error) {
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		if e := d.stops[i].run(); e != nil {
+			err = errors.Join(err, fmt.Errorf("stopping %s: %w", d.stops[i].name, e))
+		}
+	}
+	return err
+}
+
+// greet tells whoever started the daemon where it is and what to try.
+func (d *daemon) greet(known []carriers.Carrier, keys *Keyring) {
+	curl, base := "curl -s", "http://"+d.public.String()
+	if d.config.TLSCert != "" {
+		curl, base = "curl -sk", "https://"+d.public.String()
+	}
+	data, err := filepath.Abs(d.config.Data)
+	if err != nil {
+		data = d.config.Data
+	}
+	fmt.Fprintf(d.people, "waytrace: listening on %s\n", base)
+	fmt.Fprintf(d.people, "waytrace: admin on http://%s\n", d.admin)
+	fmt.Fprintf(d.people, "waytrace: data in %s\n", data)
+
+	// What is listened to everywhere is tried from here.
+	base = strings.NewReplacer("[::]", "127.0.0.1", "0.0.0.0", "127.0.0.1").Replace(base)
+	token, key := "", ""
+	for _, c := range known {
+		if c.Code == "sf" && len(c.Push.Door.Tokens) > 0 {
+			token = "/<token>"
+		}
+	}
+	if !keys.Empty() {
+		key = " -H 'Authorization: Bearer <key>'"
+	}
+	fmt.Fprintf(d.people, `waytrace: try  %s %s/push/sf%s -d '{"Body":{"WaybillRoute":[{"mailno":"SF7444400031887","acceptTime":"2020-05-11 16:56:54","acceptAddress":"深圳市","remark":"已签收","opCode":"80"}]}}' && %s %s/v1/traces/SF7444400031887%s`+"\n",
+		curl, base, token, curl, base, key)
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/netip"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"waytrace/carriers"
+	"waytrace/trace"
+)
+
+// guards know who may come in: by key, by token, by address.
+type guards struct {
+	keys    *Keyring
+	open    bool // without any key everybody may: on loopback, or because the operator said so
+	proxies []Network
+	exempt  []Network
+}
+
+// scope lets in whoever shows a key with the scope.
+func (g *guards) scope(scope string) guard {
+	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
+		from := g.address(ctx)
+		who := trace.Asker{Account: trace.DefaultAccount, Sender: from.String(), Exempt: contains(g.exempt, from)}
+		if g.open && g.keys.Empty() {
+			return who, nil
+		}
+		bearer, ok := strings.CutPrefix(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), "Bearer ")
+		if !ok {
+			return who, trace.Problemf(trace.ErrUnauthorized, "no_key", "send a key as Authorization: Bearer <key>")
+		}
+		key, ok := g.keys.Find(bearer)
+		if !ok {
+			return who, trace.Problemf(trace.ErrUnauthorized, "unknown_key", "the key is not known, or was revoked")
+		}
+		if !key.Has(scope) {
+			return who, trace.Problemf(trace.ErrUnauthorized, "missing_scope", "the key has no scope %s", scope)
+		}
+		who.Account, who.Sender, who.Carriers = key.Account, "key "+key.ID, key.Carriers
+		return who, nil
+	}
+}
+
+// carrier lets in whom a carrier's door knows by address. A door without tokens
+// and addresses is for this machine alone.
+func (g *guards) carrier(c carriers.Carrier) guard {
+	door := c.Push.Door
+	networks := parseNetworks(door.Addresses)
+	closed := len(door.Tokens) > 0 || len(networks) > 0
+	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
+		from := g.address(ctx)
+		who := asker(door, from, contains(g.exempt, from))
+		switch {
+		case contains(networks, from):
+			return who, nil
+		case closed:
+			return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
+				"push to /push/%s/<token>, or from an address in carriers.%s.addresses", c.Code, c.Code)
+		case from.IsLoopback() && !forwarded(ctx):
+			return who, nil
+		}
+		return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
+			"this door is open to this machine alone until carriers.%s.tokens or addresses are set", c.Code)
+	}
+}
+
+// carrierToken lets in whoever knows one of the door's tokens.
+func (g *guards) carrierToken(c carriers.Carrier) guard {
+	door := c.Push.Door
+	hashes := make([][sha256.Size]byte, len(door.Tokens))
+	for i, token := range door.Tokens {
+		hashes[i] = sha256.Sum256([]byte(token))
+	}
+	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
+		from := g.address(ctx)
+		who := asker(door, from, contains(g.exempt, from))
+		token, _ := ctx.UserValue("tail").(string)
+		shown := sha256.Sum256([]byte(token))
+		known := 0
+		for i := range hashes {
+			known |= subtle.ConstantTimeCompare(shown[:], hashes[i][:])
+		}
+		if known != 1 {
+			return who, trace.Problemf(trace.ErrUnauthorized, "wrong_token", "the token at the end of the path is not the one of this door")
+		}
+		return who, nil
+	}
+}
+
+func asker(door carriers.Door, from netip.Addr, exempt bool) trace.Asker {
+	return trace.Asker{Account: door.Account, Sender: from.String(), Exempt: exempt}
+}
+
+// address is the client's: the peer's, or what a trusted proxy in front says.
+// Of the addresses in X-Forwarded-For, those that trusted proxies wrote count,
+// from the right.
+func (g *guards) address(ctx *fasthttp.RequestCtx) netip.Addr {
+	peer, _ := netip.AddrFromSlice(ctx.RemoteIP())
+	peer = peer.Unmap()
+	if len(g.proxies) == 0 {
+		return peer
+	}
+	var hops []string
+	for _, line := range ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor) {
+		hops = append(hops, strings.Split(string(line), ",")...)
+	}
+	for i := len(hops) - 1; i >= 0 && contains(g.proxies, peer); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		peer = hop.Unmap()
+	}
+	return peer
+}
+
+// forwarded reports whether a proxy stands between: then a loopback peer says
+// nothing about the client.
+func forwarded(ctx *fasthttp.RequestCtx) bool {
+	for _, name := range []string{fasthttp.HeaderXForwardedFor, fasthttp.HeaderForwarded, fasthttp.HeaderVia, "X-Real-Ip"} {
+		if len(ctx.Request.Header.Peek(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(networks []Network, a netip.Addr) bool {
+	for _, n := range networks {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseNetworks reads what Check has found good.
+func parseNetworks(texts []string) (networks []Network) {
+	for _, text := range texts {
+		if n, err := parseNetwork(text); err == nil {
+			networks = append(networks, n)
+		}
+	}
+	return networks
+}

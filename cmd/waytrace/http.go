@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/valyala/fasthttp"
+
+	"waytrace/trace"
+)
+
+// The server's limits. Every answer comes within three seconds; a request that
+// does not arrive in full within readTimeout is cut off.
+const (
+	maxBody      = 1 << 20
+	readTimeout  = 10 * time.Second
+	writeTimeout = 10 * time.Second
+	idleTimeout  = 75 * time.Second // longer than a balancer's
+	bufferSize   = 16 << 10         // headers must fit; a push of ten events and its answer do
+)
+
+// newServer makes a server of ours around a handler. failed answers what could
+// not be read as a request.
+func newServer(handle fasthttp.RequestHandler, failed func(*fasthttp.RequestCtx, error)) *fasthttp.Server {
+	return &fasthttp.Server{
+		Name: "waytrace", NoDefaultServerHeader: true, NoDefaultContentType: true,
+		Handler: handle, ErrorHandler: failed, HeaderReceived: framing,
+		ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxRequestBodySize: maxBody, CloseOnShutdown: true,
+		DisablePreParseMultipartForm: true,
+		Logger:                       silence{},
+	}
+}
+
+// silence: the errors of single connections are the clients' and are counted,
+// not logged.
+type silence struct{}
+
+func (silence) Printf(string, ...any) {}
+
+// misframedHeader marks a request that two parsers could read in two ways. A
+// client that sends it itself refuses itself.
+const misframedHeader = "X-Waytrace-Misframed"
+
+// framing marks what is ambiguous about where a request ends: a proxy in front
+// may have seen another request than we do. Repeated lengths and hosts are
+// refused by the parser; only chunked bodies need a second look.
+func framing(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if h.ContentLength() != chunked {
+		return fasthttp.RequestConfig{}
+	}
+	switch {
+	case !h.IsHTTP11():
+		h.Set(misframedHeader, "Transfer-Encoding in HTTP/1.0")
+	case hasName(h.RawHeaders(), "content-length"):
+		h.Set(misframedHeader, "Content-Length and Transfer-Encoding together")
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// chunked is the length of a body that tells its own.
+const chunked = -1
+
+// refuseMisframed answers a marked request and closes the connection.
+func refuseMisframed(ctx *fasthttp.RequestCtx) bool {
+	why := ctx.Request.Header.Peek(misframedHeader)
+	if len(why) == 0 {
+		return false
+	}
+	refuse(ctx, trace.Invalid("invalid_framing", "", "the request can be read in two ways: %s", why))
+	ctx.SetConnectionClose()
+	return true
+}
+
+// hasName reports whether header lines as they were sent have a name, given in
+// lower case.
+func hasName(raw []byte, name string) bool {
+	for line := range bytes.SplitSeq(raw, []byte{'\n'}) {
+		before, _, found := bytes.Cut(line, []byte{':'})
+		if found && strings.EqualFold(strings.TrimSpace(string(before)), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// unread answers what fasthttp could not read as a request; the connection is
+// closed behind it. Where the door is known, an overlong body is told in its
+// words.
+func (r *routes) unread(ctx *fasthttp.RequestCtx, err error) {
+	setRequestID(ctx)
+	say := refuse
+	var small *fasthttp.ErrSmallBuffer
+	var timeout net.Error
+	switch {
+	case errors.As(err, &small):
+		err = trace.Invalid("header_too_large", "", "the header is longer than %d bytes", bufferSize)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		err = trace.Invalid("too_slow", "", "the request did not arrive within %s", readTimeout)
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		err = trace.Invalid("too_large", "", "the body is longer than %d bytes", maxBody)
+		if path, bad := rawPath(ctx.RequestURI()); bad == nil {
+			if d, _ := r.find(string(ctx.Method()), path); d != nil {
+				say = d.refuse
+			}
+		}
+		drain(ctx.Conn())
+	default:
+		err = trace.Invalid("invalid_framing", "", "the request is not HTTP/1.1 as it should be")
+	}
+	say(ctx, err)
+	unrouted.count(ctx)
+}
+
+// drain reads on what a client is still sending, for a while: whoever is cut
+// off in the middle of a body sees a broken connection, and not the answer.
+func drain(c net.Conn) {
+	const most, pause, patience = 16 << 20, 200 * time.Millisecond, 2 * time.Second
+	buf := make([]byte, 32<<10)
+	end := time.Now().Add(patience)
+	for n := 0; n < most && time.Now().Before(end); {
+		if c.SetReadDeadline(time.Now().Add(pause)) != nil {
+			return
+		}
+		got, err := c.Read(buf)
+		if n += got; err != nil {
+			return
+		}
+	}
+}
+
+// refuse answers an error as a problem document (RFC 9457).
+func refuse(ctx *fasthttp.RequestCtx, err error) {
+	status := statusOf(err)
+	p := &trace.Problem{Code: "internal", Detail: "something went wrong here; the log has the request's id"}
+	switch {
+	case errors.As(err, &p):
+	case status != fasthttp.StatusInternalServerError:
+		p = &trace.Problem{Code: codes[status], Detail: err.Error()}
+	}
+	switch status {
+	case fasthttp.StatusServiceUnavailable, fasthttp.StatusTooManyRequests:
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+	case fasthttp.StatusUnauthorized:
+		ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, `Bearer realm="waytrace"`)
+	case fasthttp.StatusInternalServerError:
+		internalErrors.Inc()
+		if log := failures.Load(); log != nil {
+			(*log)(string(ctx.Response.Header.Peek(requestID)), err)
+		}
+	}
+	b := append(make([]byte, 0, 256), `{"type":"about:blank","title":`...)
+	b = trace.AppendString(b, fasthttp.StatusMessage(status))
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, `,"code":`...)
+	b = trace.AppendString(b, p.Code)
+	b = append(b, `,"detail":`...)
+	b = trace.AppendString(b, p.Detail)
+	if p.Field != "" {
+		b = append(b, `,"field":`...)
+		b = trace.AppendString(b, p.Field)
+	}
+	ctx.SetStatusCode(status)
+	ctx.Response.Header.SetContentType("application/problem+json")
+	ctx.Response.SetBodyRaw(append(b, '}'))
+}
+
+// statusOf is the one table from errors to HTTP.
+func statusOf(err error) int {
+	var p *trace.Problem
+	if errors.As(err, &p) {
+		switch p.Code {
+		case "too_large":
+			return fasthttp.StatusRequestEntityTooLarge
+		case "unsupported_encoding", "unsupported_media_type":
+			return fasthttp.StatusUnsupportedMediaType
+		case "rate_limited":
+			return fasthttp.StatusTooManyRequests
+		case "missing_scope":
+			return fasthttp.StatusForbidden
+		case "method_not_allowed":
+			return fasthttp.StatusMethodNotAllowed
+		case "header_too_large":
+			return fasthttp.StatusRequestHeaderFieldsTooLarge
+		case "too_slow":
+			return fasthttp.StatusRequestTimeout
+		}
+	}
+	switch {
+	case errors.Is(err, trace.ErrUnavailable):
+		return fasthttp.StatusServiceUnavailable
+	case errors.Is(err, trace.ErrUnauthorized):
+		return fasthttp.StatusUnauthorized
+	case errors.Is(err, trace.ErrNotFound):
+		return fasthttp.StatusNotFound
+	case errors.Is(err, trace.ErrInvalid):
+		return fasthttp.StatusBadRequest
+	}
+	return fasthttp.StatusInternalServerError
+}
+
+// codes are the problem codes of errors that bring none.
+var codes = map[int]string{
+	fasthttp.StatusServiceUnavailable: "unavailable",
+	fasthttp.StatusUnauthorized:       "unauthorized",
+	fasthttp.StatusNotFound:           "not_found",
+	fasthttp.StatusBadRequest:         "invalid",
+}
+
+const requestID = "X-Request-Id"
+
+// setRequestID names the request: as the client did, or anew.
+func setRequestID(ctx *fasthttp.RequestCtx) {
+	if id := ctx.Request.Header.Peek(requestID); validRequestID(id) {
+		ctx.Response.Header.SetBytesV(requestID, id)
+		return
+	}
+	id := append(make([]byte, 0, 32), processID...)
+	ctx.Response.Header.SetBytesV(requestID, strconv.AppendUint(id, requests.Add(1), 36))
+}
+
+// validRequestID: up to 64 characters that cannot hurt a log or a header.
+func validRequestID(id []byte) bool {
+	for _, c := range id {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '_' && c != '.' && c != ':' {
+			return false
+		}
+	}
+	return len(id) > 0 && len(id) <= 64
+}
+
+var (
+	requests  atomic.Uint64
+	processID = func() string {
+		var b [5]byte
+		rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+		return base32.HexEncoding.EncodeToString(b[:]) + "-"
+	}()
+
+	// failures hears of errors that are our own mistakes.
+	failures atomic.Pointer[func(id string, err error)]
+)
+
+// doorCounts counts the answers of a door, by status, and how long they took.
+type doorCounts struct {
+	path     string
+	byStatus [600]atomic.Pointer[metrics.Counter]
+	took     *metrics.Histogram
+}
+
+func countsOf(path string) *doorCounts {
+	return &doorCounts{path: path, took: metrics.GetOrCreateHistogram(`waytrace_http_request_duration_seconds{route="` + path + `"}`)}
+}
+
+func (c *doorCounts) count(ctx *fasthttp.RequestCtx) {
+	status := ctx.Response.StatusCode()
+	if status < 0 || status >= len(c.byStatus) {
+		status = 0
+	}
+	counter := c.byStatus[status].Load()
+	if counter == nil {
+		counter = metrics.GetOrCreateCounter(`waytrace_http_requests_total{route="` + c.path + `",code="` + strconv.Itoa(status) + `"}`)
+		c.byStatus[status].Store(counter)
+	}
+	counter.Inc()
+	c.took.UpdateDuration(ctx.Time())
+}
+
+var (
+	unrouted       = countsOf("")
+	internalErrors = metrics.NewCounter(`waytrace_http_internal_errors_total`)
+)

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A client talks to a daemon's listener.
+type client struct {
+	base string // http://host:port, without a "/" at the end
+	key  string // shown as bearer; "" is none
+	http http.Client
+}
+
+// newClient checks the daemon's address.
+func newClient(to, key string) (*client, error) {
+	u, err := url.Parse(to)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil {
+		return nil, fmt.Errorf("%q is not a daemon's address: write http://127.0.0.1:8080", to)
+	}
+	return &client{strings.TrimRight(to, "/"), key, http.Client{
+		Timeout: 5 * time.Second,
+		// A daemon sends nobody elsewhere; whoever does is not one.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+	}}, nil
+}
+
+// close gives up the connections that wait for a next request.
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// An answer is a daemon's, read whole.
+type answer struct {
+	status int
+	body   []byte
+}
+
+// maxAnswer is far above the largest trace: a thousand events.
+const maxAnswer = 256 << 20
+
+// do sends a request; a nil body is a GET, else a POST. Any status is an answer;
+// an error says why there was none, and never holds the path: there may be a
+// token in it.
+func (c *client) do(ctx context.Context, path, contentType string, body []byte) (*answer, error) {
+	method, reader := http.MethodGet, io.Reader(nil)
+	if body != nil {
+		method, reader = http.MethodPost, bytes.NewReader(body)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, reader)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.base, inner(err))
+	}
+	request.Header.Set("User-Agent", "waytrace/"+version)
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	defer response.Body.Close()
+	a := &answer{status: response.StatusCode}
+	if a.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
+		return nil, c.explain(err)
+	}
+	return a, nil
+}
+
+// explain says what would help when there was no answer.
+func (c *client) explain(err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens at %s: is `waytrace serve` running?", c.base)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("%s did not answer within %s: look at /ready on its admin listener", c.base, c.http.Timeout)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%s closed the connection without an answer: does it speak HTTPS, or plain HTTP?", c.base)
+	}
+	return fmt.Errorf("%s: %w", c.base, inner(err))
+}
+
+// inner is the error without the address that net/http puts before it.
+func inner(err error) error {
+	var full *url.Error
+	if errors.As(err, &full) {
+		return full.Err
+	}
+	return err
+}
+
+// problem is an answer that is not what was asked for, as an error.
+func (a *answer) problem() error {
+	var p struct{ Code, Detail string }
+	if json.Unmarshal(a.body, &p) != nil || p.Code == "" {
+		return fmt.Errorf("the answer was %d %s", a.status, http.StatusText(a.status))
+	}
+	text := fmt.Sprintf("the answer was %d %s: %s", a.status, p.Code, plain(p.Detail))
+	if a.status == http.StatusUnauthorized {
+		text += " (a key goes into --key or WAYTRACE_KEY)"
+	}
+	return errors.New(text)
+}

@@ -15,10 +15,10 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BENCH_WAYBILLS ?= 200000
 FUZZTIME ?= 60s
 
-.PHONY: help run test check golden fuzz bench map hooks cover build clean need
+.PHONY: help run test check golden fuzz bench map hooks cover build clean need prove-kill prove-crash
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: build ## build and start the daemon, data in ./data (ARGS='--listen=…' passes more)
 	@exec bin/waytrace serve $(ARGS)
@@ -48,6 +48,16 @@ fuzz: need ## a minute for every fuzz target (FUZZTIME=60s); finds stay in testd
 
 bench: build ## load a daemon of its own over HTTP and measure it (BENCH_WAYBILLS=200000)
 	@exec bin/waytrace bench --waybills=$(BENCH_WAYBILLS) $(ARGS)
+
+prove-kill: need ## kill -9 in the middle of a load, 20 rounds: docs/proofs/kill.txt
+	@mkdir -p docs/proofs
+	go test -count=1 -v -timeout 15m -run '^(TestKill|TestStopUnderLoad)$$' ./cmd/waytrace -kill-rounds 20 2>&1 | grep -v PSI | tee docs/proofs/kill.txt
+	@grep -q '^ok' docs/proofs/kill.txt
+
+prove-crash: need ## 200 disks cut off in mid-write, and a disk that only pretends to sync: docs/proofs/crash.txt
+	@mkdir -p docs/proofs
+	go test -count=1 -v -timeout 15m -run '^TestCrash' ./store -crash-rounds 200 2>&1 | grep -v PSI | tee docs/proofs/crash.txt
+	@grep -q '^ok' docs/proofs/crash.txt
 
 map: need ## who imports whom, floor by floor
 	@go test -count=1 -v -run '^TestFloors$$' cmd/waytrace/floors_test.go -args -map | grep -v -e '^=== ' -e '^ *--- PASS' -e '^PASS' -e '^ok '

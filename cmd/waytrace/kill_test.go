@@ -231,13 +231,13 @@ func TestKill(t *testing.T) {
 		l := newLoad()
 		l.run(p.url, fmt.Sprintf("%03d", round))
 		l.await(t, killPushes)
-		flying := l.inFlight.Load()
 		if err := p.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		l.stop.Store(true)
 		l.wg.Wait()
 		p.wait()
+		flying := l.inFlight.Load() // what was never answered
 		if n := l.refused.Load(); n > 0 {
 			t.Errorf("round %d: %d pushes were refused", round, n)
 		}

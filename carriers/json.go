@@ -39,13 +39,14 @@ var sonicStrict = sonic.Config{ValidateString: true, CopyString: true}.Froze()
 
 // ReadJSON reads one JSON value into v, with the library in use. Strings are
 // copies; a json.RawMessage in v may borrow data, and what an UnmarshalJSON is
-// given does. Names match whatever their case; of a name given twice the last
+// given does. Names match whatever their case; of a string given twice the last
 // counts; an invalid surrogate escape becomes U+FFFD.
 //
 // Bytes that are not JSON, not UTF-8, nest deeper than MaxDepth or go on after
 // the value are a Problem of kind ErrInvalid with the code malformed_json,
 // not_utf8 or too_deep; a byte order mark in front is allowed. ErrMismatch is
-// for good JSON that does not fit v. With an error v may be partly filled.
+// for good JSON that does not fit v, or that an UnmarshalJSON in it refuses.
+// With an error v may be partly filled.
 func ReadJSON(data []byte, v any) error {
 	data = bytes.TrimPrefix(data, utf8BOM)
 	if !utf8.Valid(data) {

@@ -3,7 +3,9 @@ package carriers
 import (
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -95,6 +97,52 @@ func TestReadJSON(t *testing.T) {
 			}
 			if got != c.want {
 				t.Errorf("%.60q: %q (%v), want %q", c.body, got, err, c.want)
+			}
+		}
+	})
+}
+
+// grow writes a random JSON value, and perhaps breaks one place in it, but none
+// where broken is set.
+func grow(r *rand.Rand, depth int, broken *bool) string {
+	if !*broken && r.IntN(12) == 0 {
+		*broken = true
+		return brokenValues[r.IntN(len(brokenValues))]
+	}
+	if depth == 0 || r.IntN(3) == 0 {
+		return goodValues[r.IntN(len(goodValues))]
+	}
+	var parts []string
+	if r.IntN(2) == 0 {
+		for range r.IntN(4) {
+			parts = append(parts, grow(r, depth-1, broken))
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}
+	names := []string{"", "a", "0000", "键", "name2", "longer than a word"}
+	for range r.IntN(4) {
+		parts = append(parts, strconv.Quote(names[r.IntN(len(names))])+":"+grow(r, depth-1, broken))
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+var (
+	goodValues = []string{`0.00`, `-1.5e3`, `true`, `null`, `""`, `"x"`, `"\\"`, `"a\"b"`, `"\u4e2d"`, `"中文"`, `[]`, `{}`,
+		`"` + strings.Repeat("long ", 20) + `"`}
+	brokenValues = []string{`"\0"`, `"\x"`, `"\u12"`, `"\u12G4"`, "\"a\x01b\"", "\"a\nb\"", `01`, `1.`, `.5`, `-`, `1e`, `nul`,
+		`1 2`, `{"a" 1}`, `{"a":1,}`, `{"a":}`, `[1,]`, `[1 2]`, `{"a\0":1}`, "{\"a\x01\":1}"}
+)
+
+// One broken place anywhere, also in what no field asks for, spoils the whole.
+func TestBrokenPlaces(t *testing.T) {
+	by(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for range 40_000 {
+			broken := false
+			body := `{"other":` + grow(r, 4, &broken) + `,"name":"a"}`
+			var v sample
+			if err := ReadJSON([]byte(body), &v); (err == nil) == broken {
+				t.Fatalf("%s\nbroken: %t, error: %v", body, broken, err)
 			}
 		}
 	})

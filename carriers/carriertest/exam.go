@@ -1,0 +1,229 @@
+package carriertest
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"mime"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	"waytrace/carriers"
+	"waytrace/trace"
+)
+
+// Exam asks of a carrier what every dialect promises, with its own case files as
+// the questions: the same push again names the same events and changes nothing,
+// the order of events never matters, what was understood does not refer into the
+// body, a broken item spoils only itself, and a failure is told in other words
+// than success. Among the cases must be one with several events of a waybill,
+// one with a broken item among good ones, and one that does not parse.
+func Exam(t *testing.T, c carriers.Carrier) {
+	var journeys, mixed, refused int
+	for _, f := range caseFiles(t) {
+		u := understand(c, f.copyRequest())
+		events := u.facts.Events
+		if len(events) > 1 && slices.ContainsFunc(events[1:], func(e trace.Event) bool { return e.Waybill == events[0].Waybill }) {
+			journeys++
+		}
+		if u.err != nil {
+			refused++
+		}
+		if len(events) > 0 && slices.ContainsFunc(u.facts.Faults, func(f trace.Fault) bool { return f.Index >= 0 }) {
+			mixed++
+		}
+		t.Run(f.name(), func(t *testing.T) {
+			refusedOrNot(t, c, &f, u)
+			again(t, c, &f, u)
+			ownStrings(t, c, &f, u)
+			oncePerItem(t, &f, u)
+			anyOrder(t, &f, events)
+		})
+	}
+	for what, n := range map[string]int{
+		"with several events of one waybill": journeys,
+		"with a broken item among good ones": mixed,
+		"that does not parse":                refused,
+	} {
+		if n == 0 {
+			t.Errorf("there is no case %s in testdata", what)
+		}
+	}
+	t.Run("empty body", func(t *testing.T) { emptyBody(t, c) })
+	t.Run("failures", func(t *testing.T) { failures(t, c) })
+}
+
+// refusedOrNot: a refusal is of a kind that the sender caused, brings no facts,
+// and is not answered as success is.
+func refusedOrNot(t testing.TB, c carriers.Carrier, f *caseFile, u *understood) {
+	yes, contentType := c.Push.Answer(nil, &f.r, nil)
+	no, noType := c.Push.Answer(nil, &f.r, cmp.Or(u.err, trace.ErrUnavailable))
+	wellFormed(t, contentType, yes)
+	wellFormed(t, noType, no)
+	switch {
+	case bytes.Equal(yes, no):
+		t.Errorf("%s: success and failure are answered alike: %s", f.path, yes)
+	case u.err == nil && len(u.facts.Events)+len(u.facts.Faults) == 0:
+		t.Errorf("%s: neither event nor fault nor error came of it", f.path)
+	case u.err == nil:
+	case !invalid(u.err):
+		t.Errorf("%s: %v is neither ErrInvalid nor ErrUnauthorized: sending it again would not help", f.path, u.err)
+	case len(u.facts.Events)+len(u.facts.Faults) > 0:
+		t.Errorf("%s: refused, but brought events or faults", f.path)
+	}
+}
+
+// again: the same request names the same events, which bring nothing new.
+func again(t testing.TB, c carriers.Carrier, f *caseFile, first *understood) {
+	second := understand(c, f.copyRequest())
+	if got, want := summary(second), summary(first); got != want {
+		t.Errorf("%s: pushed again\ngot:\n%s\nfirst time:\n%s", f.path, got, want)
+	}
+	once := headBytes(t, first.facts.Events)
+	if twice := headBytes(t, slices.Concat(first.facts.Events, second.facts.Events)); twice != once {
+		t.Errorf("%s: the same push again changed a head", f.path)
+	}
+}
+
+// ownStrings: what was understood stays when the request's memory is used anew.
+func ownStrings(t testing.TB, c carriers.Carrier, f *caseFile, want *understood) {
+	r := f.copyRequest()
+	var facts trace.Facts
+	if err := c.Push.Decode(r, &facts); err != nil {
+		return
+	}
+	for i := range r.Body {
+		r.Body[i] = '#'
+	}
+	got := understand(carriers.Carrier{Push: &carriers.Push{Decode: func(_ *carriers.Request, f *trace.Facts) error {
+		f.Events, f.Faults = facts.Events, facts.Faults
+		return nil
+	}}}, r)
+	if got, want := summary(got), summary(want); got != want {
+		t.Errorf("%s: it refers into the body: after that was overwritten\ngot:\n%s\nwant:\n%s", f.path, got, want)
+	}
+}
+
+// oncePerItem: each item is an event or a fault, never both.
+func oncePerItem(t testing.TB, f *caseFile, u *understood) {
+	seen := make(map[int]bool)
+	for _, e := range u.facts.Events {
+		seen[e.Item] = true
+	}
+	for _, fault := range u.facts.Faults {
+		switch {
+		case fault.Index >= 0 && seen[fault.Index]:
+			t.Errorf("%s: item %d is an event and a fault (%s)", f.path, fault.Index, fault.Code)
+		case fault.Index < 0 && len(u.facts.Faults)+len(u.facts.Events) > 1:
+			t.Errorf("%s: a fault of the whole request (%s) beside others", f.path, fault.Code)
+		case fault.Code == "" || fault.Detail == "":
+			t.Errorf("%s: fault %+v needs a code and a detail", f.path, fault)
+		}
+	}
+}
+
+// anyOrder: the heads are the same bytes, whatever the order of the events.
+func anyOrder(t testing.TB, f *caseFile, events []trace.Event) {
+	want := headBytes(t, events)
+	random := rand.New(rand.NewPCG(1, 2))
+	order := slices.Clone(events)
+	slices.Reverse(order)
+	for range 20 {
+		if got := headBytes(t, order); got != want {
+			t.Errorf("%s: the heads depend on the order of the events", f.path)
+			return
+		}
+		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	}
+}
+
+// emptyBody: it does not parse, in whatever form it is said to be.
+func emptyBody(t testing.TB, c carriers.Carrier) {
+	for _, contentType := range contentTypes {
+		r := &carriers.Request{ContentType: contentType}
+		u := understand(c, r)
+		if !invalid(u.err) {
+			t.Errorf("an empty body of type %q: %v, want ErrInvalid or ErrUnauthorized", contentType, u.err)
+		}
+	}
+}
+
+var contentTypes = []string{
+	"", "application/json", "application/json ;charset=UTF-8",
+	"application/x-www-form-urlencoded; charset=UTF-8", "text/xml", "text/plain",
+}
+
+// failures: each kind of error is answered well-formed and not with success,
+// also to a request whose body was never read; and Answer appends.
+func failures(t testing.TB, c carriers.Carrier) {
+	kinds := []error{trace.ErrInvalid, trace.ErrUnauthorized, trace.ErrNotFound, trace.ErrUnavailable,
+		trace.Invalid("too_large", "", "larger than <1 MiB> & \"more\""), errors.New("of no kind")}
+	for _, contentType := range contentTypes {
+		r := &carriers.Request{ContentType: contentType}
+		yes, _ := c.Push.Answer(nil, r, nil)
+		for _, kind := range kinds {
+			no, answerType := c.Push.Answer([]byte("before"), r, fmt.Errorf("on the way: %w", kind))
+			no, appended := bytes.CutPrefix(no, []byte("before"))
+			if !appended || bytes.Equal(no, yes) {
+				t.Errorf("request of type %q, error %v: answered %s", contentType, kind, no)
+			}
+			wellFormed(t, answerType, no)
+		}
+	}
+}
+
+// wellFormed: an answer parses as what it says it is.
+func wellFormed(t testing.TB, contentType string, body []byte) {
+	t.Helper()
+	media, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil:
+		t.Errorf("answer of type %q: %v", contentType, err)
+	case !utf8.Valid(body) || len(body) == 0:
+		t.Errorf("answer %q is empty or not UTF-8", body)
+	case media == "application/json":
+		if !json.Valid(body) {
+			t.Errorf("answer is not JSON: %s", body)
+		}
+	case media == "text/xml" || media == "application/xml":
+		d := xml.NewDecoder(bytes.NewReader(body))
+		for err == nil {
+			_, err = d.Token()
+		}
+		if err != io.EOF {
+			t.Errorf("answer is not XML (%v): %s", err, body)
+		}
+	}
+}
+
+// summary says all that was understood.
+func summary(u *understood) string {
+	var b bytes.Buffer
+	for i := range u.facts.Events {
+		e := &u.facts.Events[i]
+		fmt.Fprintf(&b, "%d %+v %x\n", e.Item, e.Waybill, e.Value)
+	}
+	fmt.Fprintf(&b, "%+v %v", u.facts.Faults, u.err)
+	return b.String()
+}
+
+// headBytes is the stored form of all heads after events.
+func headBytes(t testing.TB, events []trace.Event) string {
+	t.Helper()
+	known := heads(t, events)
+	var b []byte
+	byName := func(a, b trace.Waybill) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Carrier, b.Carrier))
+	}
+	for _, w := range slices.SortedFunc(maps.Keys(known), byName) {
+		b = known[w].Append(fmt.Appendf(b, "%s %s ", w.Number, w.Carrier))
+	}
+	return string(b)
+}

@@ -1,0 +1,203 @@
+// Package sf speaks with SF Express (顺丰速运): it understands the traces that SF
+// pushes (RoutePushService), in both of their forms.
+//
+// New makes the carrier from its settings. decode finds the form of a push by
+// the shape of its body and reads routes out of it (json.go, form.go, xml.go);
+// a route becomes an event here, its status from the code table (codes.go,
+// codes.csv); answer.go has SF's words for yes and no.
+//
+// SF signs nothing, pushes increments, and pushes most of them several times.
+// An answer other than success makes it send all of the push again.
+package sf
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"waytrace/carriers"
+	"waytrace/trace"
+)
+
+const code = "sf"
+
+// Settings of the carrier.
+type Settings struct {
+	carriers.Door `embed:"" yaml:",inline"`
+
+	// Language of the texts, which was agreed on with SF for the account. What a
+	// push says of its language is ignored.
+	Language string `name:"language" help:"Language of the texts that SF was asked to push: zh-Hans, zh-Hant or en." default:"zh-Hans" yaml:"language"`
+}
+
+var languages = []string{"zh-Hans", "zh-Hant", "en"}
+
+// Carrier makes the carrier, unless a setting is wrong: ErrInvalid.
+func (s Settings) Carrier() (carriers.Carrier, error) {
+	if s.Language != "" && !slices.Contains(languages, s.Language) {
+		return carriers.Carrier{}, fmt.Errorf("carriers.sf.language %q: set it to zh-Hans, zh-Hant or en: %w", s.Language, trace.ErrInvalid)
+	}
+	return New(s), nil
+}
+
+// New makes the carrier. Empty settings have their defaults; the door is the
+// caller's to guard.
+func New(s Settings) carriers.Carrier {
+	d := &dialect{
+		account:  cmp.Or(s.Account, trace.DefaultAccount),
+		language: cmp.Or(s.Language, languages[0]),
+	}
+	if err := carriers.PretouchJSON(&push{}); err != nil {
+		panic("BUG: sf: " + err.Error())
+	}
+	return carriers.Carrier{
+		Code: code,
+		Name: "SF Express",
+		Push: &carriers.Push{Door: s.Door, Decode: d.decode, Answer: answer},
+	}
+}
+
+// MaxRoutes is how many routes one push may have. SF's document says ten; a push
+// of more than this is kept aside whole.
+const MaxRoutes = 1000
+
+// A push is what SF sends: routes of any number of waybills.
+type push struct {
+	Body struct {
+		WaybillRoute []route
+	}
+}
+
+// A route is one scan in SF's own words, whatever form it came in.
+type route struct {
+	said[string]
+	odd string // the field that held neither text nor number: the route is not understood
+}
+
+// said is what SF says of a scan, each value a V. FirstStatusCode is in SF's
+// document, but seldom in a push.
+type said[V any] struct {
+	Mailno          V `json:"mailno"`
+	AcceptAddress   V `json:"acceptAddress"`
+	ReasonName      V `json:"reasonName"`
+	Orderid         V `json:"orderid"`
+	AcceptTime      V `json:"acceptTime"`
+	Remark          V `json:"remark"`
+	OpCode          V `json:"opCode"`
+	ID              V `json:"id"`
+	ReasonCode      V `json:"reasonCode"`
+	FirstStatusCode V `json:"firstStatusCode"`
+}
+
+var pushes = sync.Pool{New: func() any { return new(push) }}
+
+// reset empties p and keeps its memory, unless that is more than a push may
+// need. Nothing is left behind it: a JSON reader does not clear what it reuses.
+func (p *push) reset() {
+	routes := p.Body.WaybillRoute
+	if cap(routes) > MaxRoutes {
+		routes = nil
+	}
+	clear(routes[:cap(routes)])
+	p.Body.WaybillRoute = routes[:0]
+}
+
+type dialect struct {
+	account  string
+	language string
+}
+
+// decode is carriers.Push.Decode.
+func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
+	p := pushes.Get().(*push)
+	defer func() {
+		p.reset()
+		pushes.Put(p)
+	}()
+	if err := p.read(r); err != nil {
+		var wrong *unexpected
+		if errors.As(err, &wrong) {
+			facts.Fault(-1, wrong.Code, wrong.Field, wrong.Detail)
+			return nil
+		}
+		return fmt.Errorf("sf: %w", err)
+	}
+	d.understand(p.Body.WaybillRoute, facts)
+	return nil
+}
+
+// read finds the form of a push and reads its routes. The error is of type
+// *unexpected where the body parses but is no push of routes.
+func (p *push) read(r *carriers.Request) (err error) {
+	switch r.Shape() {
+	case carriers.Empty:
+		return trace.Invalid("empty_body", "", "the body is empty")
+	case carriers.JSON:
+		err = p.readJSON(r.Body)
+	case carriers.XML:
+		err = p.readXML(r.Body)
+	default:
+		var content []byte
+		if content, err = formField(r.Body, "content"); err == nil {
+			err = p.readXML(content)
+		}
+	}
+	if err == nil && len(p.Body.WaybillRoute) == 0 {
+		return &unexpected{Code: "no_items", Field: "WaybillRoute", Detail: "there is no WaybillRoute in the Body"}
+	}
+	return err
+}
+
+// unexpected says why a body that parses was not understood.
+type unexpected trace.Fault
+
+func (u *unexpected) Error() string { return u.Detail }
+
+func tooMany(n int) error {
+	return &unexpected{Code: "too_many_items", Field: "WaybillRoute", Detail: fmt.Sprintf("%d routes; at most %d are read", n, MaxRoutes)}
+}
+
+// understand makes an event of each route, or a fault.
+func (d *dialect) understand(routes []route, facts *trace.Facts) {
+	// One array for the references of all, cut up among the events.
+	references := make([]trace.Reference, 0, len(routes))
+	facts.Events = slices.Grow(facts.Events, len(routes))
+	for i := range routes {
+		r := &routes[i]
+		switch {
+		case r.odd == "WaybillRoute":
+			facts.Fault(i, "invalid_type", r.odd, "a route is an object")
+			continue
+		case r.odd != "":
+			facts.Fault(i, "invalid_type", r.odd, "neither text nor a number")
+			continue
+		case r.Mailno == "":
+			facts.Fault(i, "missing_number", "mailno", "the route names no waybill")
+			continue
+		case r.AcceptTime == "":
+			facts.Fault(i, "missing_time", "acceptTime", "the route has no time")
+			continue
+		}
+		at, err := trace.ParseLocal(r.AcceptTime, trace.China, trace.ZoneCarrier)
+		if err != nil {
+			facts.Fault(i, "invalid_time", "acceptTime", err.Error())
+			continue
+		}
+		e := facts.Event()
+		e.Number, e.Carrier, e.Source = r.Mailno, code, code
+		e.Code, e.ReasonCode = r.OpCode, r.ReasonCode
+		e.At = at
+		e.Place.Address = r.AcceptAddress
+		e.Text = trace.Text{Text: r.Remark, Reason: r.ReasonName, Lang: d.language}
+		e.TextEdits = true
+		e.Pair, e.Table = pairOf(r.OpCode, r.ReasonCode, r.FirstStatusCode), TableVersion
+		e.CarrierID = r.ID
+		e.Item = i
+		if r.Orderid != "" {
+			references = append(references, trace.Reference{Account: d.account, Text: r.Orderid})
+			e.References = references[len(references)-1 : len(references) : len(references)]
+		}
+	}
+}

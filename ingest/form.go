@@ -297,7 +297,7 @@ func (f *form) when() *trace.Problem {
 		f.At, err = trace.ParseDate(f.date, 0, trace.ZoneUnknown)
 	}
 	if err != nil {
-		return trace.Invalid("invalid_time", field, "%s", strings.TrimSuffix(err.Error(), ": "+trace.ErrInvalid.Error()))
+		return trace.Invalid("invalid_time", field, "%s", trace.Words(err))
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (q *asked) take(name, value string) error {
 	case "fields":
 		fields, err := trace.ParseFields(value)
 		if err != nil {
-			return trace.Invalid("invalid_parameter", name, "%s", words(err))
+			return trace.Invalid("invalid_parameter", name, "%s", trace.Words(err))
 		}
 		q.Fields = fields
 	case "order":

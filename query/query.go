@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -185,14 +184,10 @@ func canonical(number string) (string, error) {
 	n, err := trace.ParseNumber(number)
 	if err != nil {
 		return "", trace.Invalid("invalid_number", "number", "%s; a number has %d to %d characters once blanks are removed",
-			words(err), trace.MinNumber, trace.MaxNumber)
+			trace.Words(err), trace.MinNumber, trace.MaxNumber)
 	}
 	return n, nil
 }
-
-// words is the text of an ErrInvalid for people: without its kind, which the
-// answer says in its own way.
-func words(err error) string { return strings.TrimSuffix(err.Error(), ": "+trace.ErrInvalid.Error()) }
 
 // tail is what the path has behind the door, or "".
 func tail(ctx *fasthttp.RequestCtx) string {

@@ -1,6 +1,9 @@
 package trace
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The four kinds of error say what the caller can do about it. Whoever returns
 // an error wraps one of them with the place and the thing; whoever answers asks
@@ -15,3 +18,13 @@ var (
 	// ErrUnavailable: not now. Sending it again later may help.
 	ErrUnavailable = errors.New("unavailable")
 )
+
+// Words is what an error says to the asker: its text, without the kind that it
+// ends in.
+func Words(err error) string {
+	s := err.Error()
+	for _, kind := range [...]error{ErrInvalid, ErrUnauthorized, ErrNotFound, ErrUnavailable} {
+		s = strings.TrimSuffix(s, ": "+kind.Error())
+	}
+	return s
+}

@@ -130,7 +130,7 @@ func (e *Event) Check(now int64) (f Fault, ok bool) {
 	case e.Number == "":
 		return Fault{Code: "missing_number", Field: "number", Detail: "the event names no waybill"}, false
 	case err != nil:
-		return Fault{Code: "invalid_number", Field: "number", Detail: err.Error()}, false
+		return Fault{Code: "invalid_number", Field: "number", Detail: Words(err)}, false
 	case !ValidCarrier(e.Carrier):
 		return Fault{Code: "invalid_carrier", Field: "carrier", Detail: "a carrier is 1 to 32 characters out of a-z 0-9 -"}, false
 	case !ValidSub(e.Pair.Sub):
@@ -143,38 +143,51 @@ func (e *Event) Check(now int64) (f Fault, ok bool) {
 		return Fault{Code: "time_suspect", Field: "time",
 			Detail: fmt.Sprintf("%q is before 2000 or more than 26 hours ahead", e.At.Raw)}, false
 	}
-	if name, detail := e.overlong(); name != "" {
-		return Fault{Code: "too_long", Field: name, Detail: detail}, false
+	if !within(e.Latitude, 90) {
+		return Fault{Code: "invalid_position", Field: "latitude", Detail: "a latitude is -90 to 90 degrees"}, false
 	}
-	return Fault{}, true
+	if !within(e.Longitude, 180) {
+		return Fault{Code: "invalid_position", Field: "longitude", Detail: "a longitude is -180 to 180 degrees"}, false
+	}
+	return e.checkTexts()
 }
 
-// overlong names the first field that is too long or is not UTF-8.
-func (e *Event) overlong() (name, detail string) {
-	for _, f := range [...]struct {
+// within is false for what is no number, too: an answer could not show it.
+func within(degrees, most float64) bool { return degrees >= -most && degrees <= most }
+
+// checkTexts finds the first field that is too long or is not UTF-8.
+func (e *Event) checkTexts() (f Fault, ok bool) {
+	for _, t := range [...]struct {
 		name, text string
 		most       int
 	}{
 		{"description", e.Text.Text, MaxText}, {"description_en", e.Text.EN, MaxText}, {"description_zh", e.Text.ZH, MaxText},
-		{"reason", e.Text.Reason, MaxText}, {"code", e.Code, MaxField}, {"reason_code", e.ReasonCode, MaxField},
+		{"reason", e.Text.Reason, MaxText}, {"language", e.Text.Lang, MaxField}, {"code", e.Code, MaxField}, {"reason_code", e.ReasonCode, MaxField},
 		{"address", e.Place.Address, MaxField}, {"city", e.Place.City, MaxField}, {"state", e.Place.State, MaxField},
 		{"country", e.Place.Country, MaxField}, {"postal_code", e.Place.Postal, MaxField}, {"carrier_id", e.CarrierID, MaxField},
 		{"operator", e.Operator, MaxField}, {"signed_by", e.SignedBy, MaxField}, {"source", e.Source, MaxField},
 		{"time", e.At.Raw, MaxField},
 	} {
-		if len(f.text) > f.most {
-			return f.name, fmt.Sprintf("longer than %d bytes", f.most)
-		}
-		if !utf8.ValidString(f.text) {
-			return f.name, "not UTF-8"
+		if f, ok = checkText(t.name, t.text, t.most); !ok {
+			return f, false
 		}
 	}
 	for _, r := range e.References {
-		if len(r.Text) > MaxField {
-			return "reference", fmt.Sprintf("longer than %d bytes", MaxField)
+		if f, ok = checkText("reference", r.Text, MaxField); !ok {
+			return f, false
 		}
 	}
-	return "", ""
+	return Fault{}, true
+}
+
+func checkText(name, text string, most int) (f Fault, ok bool) {
+	switch {
+	case len(text) > most:
+		return Fault{Code: "too_long", Field: name, Detail: fmt.Sprintf("longer than %d bytes", most)}, false
+	case !utf8.ValidString(text):
+		return Fault{Code: "invalid_text", Field: name, Detail: "not UTF-8"}, false
+	}
+	return Fault{}, true
 }
 
 // shown is the text that stands: the one first heard last.

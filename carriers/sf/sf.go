@@ -182,7 +182,7 @@ func (d *dialect) understand(routes []route, facts *trace.Facts) {
 		}
 		at, err := trace.ParseLocal(r.AcceptTime, trace.China, trace.ZoneCarrier)
 		if err != nil {
-			facts.Fault(i, "invalid_time", "acceptTime", err.Error())
+			facts.Fault(i, "invalid_time", "acceptTime", trace.Words(err))
 			continue
 		}
 		e := facts.Event()

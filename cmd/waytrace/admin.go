@@ -92,7 +92,7 @@ func (a *admin) ready(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 		reasons = append(reasons, "stopping")
 	}
 	if err := a.store.Ready(); err != nil {
-		reasons = append(reasons, err.Error())
+		reasons = append(reasons, trace.Words(err))
 	}
 	if len(reasons) > 0 {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)

@@ -145,7 +145,7 @@ func refuse(ctx *fasthttp.RequestCtx, err error) {
 	switch {
 	case errors.As(err, &p):
 	case status != fasthttp.StatusInternalServerError:
-		p = &trace.Problem{Code: codes[status], Detail: err.Error()}
+		p = &trace.Problem{Code: codes[status], Detail: trace.Words(err)}
 	}
 	switch status {
 	case fasthttp.StatusServiceUnavailable, fasthttp.StatusTooManyRequests:

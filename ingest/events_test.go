@@ -20,7 +20,7 @@ func TestEventsAreKeptAndCounted(t *testing.T) {
 	]}`
 	want := reply{200, `{"accepted":2,"duplicates":0,"quarantined":[` +
 		`{"index":1,"code":"invalid_status","detail":"status: there is no status \"teleported\""},` +
-		`{"index":3,"code":"invalid_number","detail":"number: number: shorter than 4 characters: invalid"}]}`, "application/json", ""}
+		`{"index":3,"code":"invalid_number","detail":"number: shorter than 4 characters"}]}`, "application/json", ""}
 	if got := h.post(t, "/v1/events", body); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

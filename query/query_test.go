@@ -179,7 +179,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("GET %.80s: Cache-Control is %q", c.target, cache)
 		}
 	}
-	const clear = "number: longer than 50 characters; a number has 4 to 50 characters once blanks are removed"
+	const clear = "longer than 50 characters; a number has 4 to 50 characters once blanks are removed"
 	if got := object(t, d.get("/v1/traces/"+long).body)["Detail"]; got != clear {
 		t.Errorf("detail of a number too long: got %q, want %q", got, clear)
 	}

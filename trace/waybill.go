@@ -42,19 +42,19 @@ func ParseNumber(s string) (string, error) {
 			r -= 'a' - 'A'
 		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-':
 		case r == utf8.RuneError:
-			return "", fmt.Errorf("number: byte %d is not UTF-8: %w", i+1, ErrInvalid)
+			return "", fmt.Errorf("byte %d is not UTF-8: %w", i+1, ErrInvalid)
 		case unicode.IsSpace(r):
 			continue
 		default:
-			return "", fmt.Errorf("number: character %q is not one of A-Z 0-9 -: %w", r, ErrInvalid)
+			return "", fmt.Errorf("character %q is not one of A-Z 0-9 -: %w", r, ErrInvalid)
 		}
 		if len(b) == MaxNumber {
-			return "", fmt.Errorf("number: longer than %d characters: %w", MaxNumber, ErrInvalid)
+			return "", fmt.Errorf("longer than %d characters: %w", MaxNumber, ErrInvalid)
 		}
 		b = append(b, byte(r))
 	}
 	if len(b) < MinNumber {
-		return "", fmt.Errorf("number: shorter than %d characters: %w", MinNumber, ErrInvalid)
+		return "", fmt.Errorf("shorter than %d characters: %w", MinNumber, ErrInvalid)
 	}
 	return string(b), nil
 }

@@ -86,7 +86,7 @@ AB123456 2024-03-18T09:41:00 unknown picked_up text="已\n揽收" lang=zh-Hans r
 AB123456 delivered.signed since 2024-03-19 after picked_up 3
 ---- faults
 item 3: invalid_time time "\"then\""
-item 2: invalid_number number "number: shorter than 4 characters: invalid"
+item 2: invalid_number number "shorter than 4 characters"
 ---- answer application/json
 {"ok":true}
 `

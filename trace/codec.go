@@ -39,9 +39,10 @@ const (
 	fieldLongitude   = 21
 	fieldTextEdits   = 22
 	fieldProvisional = 23
-	fieldText        = 24
-	fieldHeard       = 25
-	fieldReference   = 26
+	fieldHint        = 24
+	fieldText        = 25
+	fieldHeard       = 26
+	fieldReference   = 27
 
 	textText   = 1
 	textReason = 2
@@ -168,8 +169,9 @@ func (e *Event) copyFields(mm *easyproto.MessageMarshaler) (given uint8) {
 	if e.Provisional {
 		mm.AppendBool(fieldProvisional, true)
 	}
+	text(fieldHint, e.Hint)
 	if !e.TextEdits {
-		if given += e.Text.given(); e.Text.given() > 0 {
+		if given += e.Text.given(); e.Text != (Text{}) {
 			e.Text.marshal(mm, 0)
 		}
 	}
@@ -245,7 +247,7 @@ func (e *Event) decode(src []byte) error {
 		case fieldOffset:
 			var n int32
 			n, ok = fc.Sint32()
-			e.At.Offset = int16(n)
+			e.At.Offset, ok = int16(n), ok && validOffset(int64(n))
 		case fieldZone:
 			var n uint32
 			n, ok = fc.Uint32()
@@ -282,10 +284,14 @@ func (e *Event) decode(src []byte) error {
 			e.SignedBy, ok = fc.String()
 		case fieldLatitude:
 			e.Latitude, ok = fc.Double()
+			ok = ok && within(e.Latitude, 90)
 		case fieldLongitude:
 			e.Longitude, ok = fc.Double()
+			ok = ok && within(e.Longitude, 180)
 		case fieldTextEdits:
 			e.TextEdits, ok = fc.Bool()
+		case fieldHint:
+			e.Hint, ok = fc.String()
 		case fieldProvisional:
 			e.Provisional, ok = fc.Bool()
 		case fieldText:
@@ -309,11 +315,13 @@ func (e *Event) decode(src []byte) error {
 	if len(texts) > 0 {
 		e.Text = texts[len(texts)-1]
 	}
-	if len(texts) > 1 {
-		if !e.TextEdits {
-			return fmt.Errorf("several texts: %w", ErrInvalid)
-		}
+	switch {
+	case len(texts) > 1 && !e.TextEdits:
+		return fmt.Errorf("several texts: %w", ErrInvalid)
+	case len(texts) > 1:
 		e.Revisions = texts
+	case e.Text.Heard != 0:
+		return fmt.Errorf("one text with a hearing of its own: %w", ErrInvalid)
 	}
 	if e.At.Raw == "" {
 		e.At.Raw = e.At.canonical()

@@ -47,6 +47,7 @@ type Event struct {
 
 	Pair        Pair   // what the dialect's code table makes of it; Unknown changes no status
 	Table       uint32 // the version of that table
+	Hint        string // what else the source said of the status in codes of its own, for mapping it anew
 	Provisional bool   // Pair was drawn from the text, not from a code
 
 	CarrierID           string // the source's own id of the event
@@ -57,7 +58,10 @@ type Event struct {
 	References          []Reference
 
 	Heard HLC // when this node, or the one that told it, learned the event
-	Item  int // which item of its request it was, counted from 0; not stored
+	// Relayed: Heard is no fresh reading of this node's clock but an older one,
+	// from another node or from a replay, so it may lie before one that is stored.
+	Relayed bool // not stored
+	Item    int  // which item of its request it was, counted from 0; not stored
 
 	ID    ID     // set by Seal and DecodeEvent
 	Mark  Mark   // set by Seal
@@ -164,7 +168,7 @@ func (e *Event) checkTexts() (f Fault, ok bool) {
 		{"description", e.Text.Text, MaxText}, {"description_en", e.Text.EN, MaxText}, {"description_zh", e.Text.ZH, MaxText},
 		{"reason", e.Text.Reason, MaxText}, {"language", e.Text.Lang, MaxField}, {"code", e.Code, MaxField}, {"reason_code", e.ReasonCode, MaxField},
 		{"address", e.Place.Address, MaxField}, {"city", e.Place.City, MaxField}, {"state", e.Place.State, MaxField},
-		{"country", e.Place.Country, MaxField}, {"postal_code", e.Place.Postal, MaxField}, {"carrier_id", e.CarrierID, MaxField},
+		{"country", e.Place.Country, MaxField}, {"postal_code", e.Place.Postal, MaxField}, {"carrier_id", e.CarrierID, MaxField}, {"hint", e.Hint, MaxField}, {"lang", e.Text.Lang, MaxField},
 		{"operator", e.Operator, MaxField}, {"signed_by", e.SignedBy, MaxField}, {"source", e.Source, MaxField},
 		{"time", e.At.Raw, MaxField},
 	} {

@@ -173,7 +173,7 @@ func (c *Change) decode(in *easyproto.FieldContext) error {
 	if !ok {
 		return ErrInvalid
 	}
-	return eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
+	err := eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
 		var n uint64
 		switch fc.FieldNum {
 		case changeKind:
@@ -193,4 +193,8 @@ func (c *Change) decode(in *easyproto.FieldContext) error {
 		}
 		return ok
 	})
+	if err == nil && c.Kind == 0 {
+		return fmt.Errorf("change of no kind: %w", ErrInvalid)
+	}
+	return err
 }

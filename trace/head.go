@@ -109,6 +109,9 @@ func (h *Head) repeats(have *Entry, e *Event) bool {
 	}
 	same := have.Table == e.Mark.Table && have.Fields == e.Mark.Fields
 	if len(have.Texts) == 0 {
+		if e.TextEdits && e.Relayed {
+			return false // the one text may have been heard earlier: the event knows when
+		}
 		return same && have.Hash == e.Mark.entryHash()
 	}
 	known := slices.ContainsFunc(have.Texts, func(t TextMark) bool {
@@ -459,9 +462,12 @@ func (r *headReader) entry(before *Entry) Entry {
 	x.Source = r.byte()
 	x.Pair.Sub = r.sub()
 	x.At.Local = before.At.Local + r.milli()
+	r.bad = r.bad || x.At.Local < firstLocal || x.At.Local > lastLocal
 	x.At.Offset = before.At.Offset
 	if flags&entryOwnOffset != 0 {
-		x.At.Offset = int16(r.varint())
+		offset := r.varint()
+		x.At.Offset = int16(offset)
+		r.bad = r.bad || !validOffset(offset)
 	}
 	if flags&entryOwnTable != 0 {
 		x.Table, x.Fields = uint32(r.uvarint()), r.byte()

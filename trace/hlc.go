@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"strconv"
 	"sync"
 	"time"
 )
@@ -37,17 +36,6 @@ func appendHex16(dst []byte, n uint64) []byte {
 		dst = append(dst, digits[n>>shift&15])
 	}
 	return dst
-}
-
-// ParseHex16 reads sixteen hexadecimal digits, the form of origins, marks and
-// event identities. Anything else is ErrInvalid.
-func ParseHex16(s string) (uint64, error) {
-	if len(s) == 16 {
-		if n, err := strconv.ParseUint(s, 16, 64); err == nil {
-			return n, nil
-		}
-	}
-	return 0, ErrInvalid
 }
 
 // MaxAhead is how far ahead of the physical clock a reading from elsewhere may

@@ -90,9 +90,10 @@ func (m Mark) compare(o Mark) int {
 
 // Merge unites e with another copy of the same event, which it leaves alone:
 // the copy with the greater mark stands, every text keeps its first hearing,
-// references unite, and the earlier hearing is kept. It reports whether
-// anything changed that must be kept; then e is to be encoded anew.
-// Merging is commutative, associative and idempotent.
+// references unite, and the earlier hearing is kept. A copy whose text may be
+// edited outranks those whose text may not, and gains but references of them.
+// It reports whether anything changed that must be kept; then e is to be encoded
+// anew. Merging is commutative, associative and idempotent.
 func (e *Event) Merge(o *Event) (changed bool) {
 	for _, c := range []*Event{e, o} {
 		if c.Mark == (Mark{}) {
@@ -102,14 +103,17 @@ func (e *Event) Merge(o *Event) (changed bool) {
 	texts := e.uniteTexts(o)
 	refs := uniteReferences(e.References, o.References)
 	changed = len(refs) != len(e.References) || !slices.Equal(texts, e.Revisions)
-	heard := min(e.Heard, o.Heard)
-	if o.Mark.compare(e.Mark) > 0 {
-		value, text := e.Value, e.Text
+	stands, heard := o.Mark.compare(e.Mark) > 0, min(e.Heard, o.Heard)
+	switch {
+	case o.TextEdits && !e.TextEdits:
+		stands, heard = true, o.Heard
+	case e.TextEdits && !o.TextEdits:
+		stands, heard = false, e.Heard
+	}
+	if stands {
+		value := e.Value
 		*e = *o
 		e.Value = value
-		if e.TextEdits {
-			e.Text = text
-		}
 		changed = true
 	}
 	e.References, e.Revisions = refs, texts
@@ -121,18 +125,15 @@ func (e *Event) Merge(o *Event) (changed bool) {
 	return changed
 }
 
-// uniteTexts gives the texts of both copies in the order of their first
+// uniteTexts gives the edited texts of both copies in the order of their first
 // hearing, or none while there is but one.
 func (e *Event) uniteTexts(o *Event) []Text {
-	if !e.TextEdits {
-		return nil
-	}
 	texts := append(e.texts(), o.texts()...)
 	slices.SortFunc(texts, func(a, b Text) int {
 		return cmp.Or(cmp.Compare(a.hash(), b.hash()), cmp.Compare(a.Heard, b.Heard))
 	})
 	texts = slices.CompactFunc(texts, func(a, b Text) bool { return a.hash() == b.hash() })
-	if len(texts) == 1 {
+	if len(texts) <= 1 {
 		return nil
 	}
 	slices.SortFunc(texts, func(a, b Text) int {
@@ -141,9 +142,13 @@ func (e *Event) uniteTexts(o *Event) []Text {
 	return texts
 }
 
-// texts is a fresh slice of all texts of a TextEdits event with their hearings.
+// texts is a fresh slice of all texts of a TextEdits event with their hearings,
+// and of none of another event.
 func (e *Event) texts() []Text {
-	if len(e.Revisions) > 0 {
+	switch {
+	case !e.TextEdits:
+		return nil
+	case len(e.Revisions) > 0:
 		return slices.Clone(e.Revisions)
 	}
 	only := e.Text

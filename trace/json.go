@@ -62,6 +62,11 @@ func (l Lang) String() string { return langTags[l] }
 
 // ParseLang reads a BCP 47 tag: zh in any form, or en. ok is false for others.
 func ParseLang(tag string) (l Lang, ok bool) {
+	for i, own := range langTags { // as our own events have it: without a copy
+		if tag == own {
+			return Lang(i), true
+		}
+	}
 	switch t := strings.ToLower(tag); {
 	case t == "en", strings.HasPrefix(t, "en-"):
 		return EN, true

@@ -53,6 +53,12 @@ type Time struct {
 	Raw       string // as the source wrote it
 }
 
+// The local times that can be written: the years 0000 to 9999.
+const (
+	firstLocal = -62_167_219_200_000
+	lastLocal  = 253_402_300_799_999
+)
+
 // Instant is the moment itself, in milliseconds since 1970 UTC. Without a known
 // zone the local time is taken for UTC.
 func (t Time) Instant() int64 { return t.Local - int64(t.Offset)*60_000 }
@@ -164,7 +170,7 @@ func parseOffset(s string) (int16, bool) {
 	}
 	hours, ok1 := digits(s[1:3])
 	minutes, ok2 := digits(s[3:5])
-	if !ok1 || !ok2 || hours > 15 || minutes > 59 {
+	if !ok1 || !ok2 || minutes > 59 || !validOffset(int64(hours*60+minutes)) {
 		return 0, false
 	}
 	offset := int16(hours*60 + minutes)
@@ -173,6 +179,9 @@ func parseOffset(s string) (int16, bool) {
 	}
 	return offset, true
 }
+
+// validOffset bounds an offset in minutes: no place on earth is sixteen hours off.
+func validOffset(minutes int64) bool { return minutes > -16*60 && minutes < 16*60 }
 
 func digits(s string) (n int, ok bool) {
 	for i := 0; i < len(s); i++ {
@@ -199,13 +208,15 @@ func daysIn(year, month int) int {
 }
 
 // daysSince1970 counts days in the Gregorian calendar, years beginning in March
-// so that the leap day is the last of its year.
+// so that the leap day is the last of its year, and one era of 400 years later
+// so that January of the year 0 does not divide below zero.
 func daysSince1970(year, month, day int) int64 {
 	if month <= 2 {
 		year--
 		month += 12
 	}
-	return int64(365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - 719468)
+	year += 400
+	return int64(365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - 719468 - 146097)
 }
 
 // AppendTime appends a moment as RFC 3339 with the given offset in minutes; a

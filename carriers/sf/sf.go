@@ -193,6 +193,7 @@ func (d *dialect) understand(routes []route, facts *trace.Facts) {
 		e.Text = trace.Text{Text: r.Remark, Reason: r.ReasonName, Lang: d.language}
 		e.TextEdits = true
 		e.Pair, e.Table = pairOf(r.OpCode, r.ReasonCode, r.FirstStatusCode), TableVersion
+		e.Hint = r.FirstStatusCode
 		e.CarrierID = r.ID
 		e.Item = i
 		if r.Orderid != "" {

@@ -1,0 +1,116 @@
+package trace
+
+import (
+	"regexp"
+	"testing"
+)
+
+// tag is the tag of a trace as it would be read from disk.
+func tag(t tb, s *shelf, change func(*Trace, *Variant)) string {
+	t.Helper()
+	tr := s.trace(t)
+	v := Variant{Events: true, Account: "main"}
+	if change != nil {
+		change(tr, &v)
+	}
+	return string(tr.AppendTag(nil, v))
+}
+
+// Each part of a variant has a tag of its own.
+func TestTagOfVariants(t *testing.T) {
+	var s shelf
+	e := full(t)
+	e.References = []Reference{{"main", "order 1"}, {"main", "order 2"}, {"other", "PO 7"}}
+	s.take(t, e)
+	seen := map[string]string{}
+	for name, change := range map[string]func(*Trace, *Variant){
+		"as it is":      nil,
+		"Traditional":   func(_ *Trace, v *Variant) { v.Lang = ZhHant },
+		"English":       func(_ *Trace, v *Variant) { v.Lang = EN },
+		"newest first":  func(_ *Trace, v *Variant) { v.Desc = true },
+		"a status":      func(_ *Trace, v *Variant) { v.Events = false },
+		"fields":        func(_ *Trace, v *Variant) { v.Fields = 1 },
+		"other fields":  func(_ *Trace, v *Variant) { v.Fields = 2 },
+		"other account": func(_ *Trace, v *Variant) { v.Account = "other" },
+		"no references": func(_ *Trace, v *Variant) { v.Account = "nobody" },
+		"also":          func(tr *Trace, _ *Variant) { tr.Also = []string{"yto"} },
+		"also another":  func(tr *Trace, _ *Variant) { tr.Also = []string{"zto"} },
+		"also two":      func(tr *Trace, _ *Variant) { tr.Also = []string{"yto", "zto"} },
+		"also number":   func(tr *Trace, _ *Variant) { tr.AlsoNumbers = []string{"yto"} },
+		"number":        func(tr *Trace, _ *Variant) { tr.Number = "SF7444400031888" },
+		"carrier":       func(tr *Trace, _ *Variant) { tr.Carrier = "sf-cn" },
+	} {
+		got := tag(t, &s, change)
+		if !regexp.MustCompile(`^W/"[0-9a-f]{16}"$`).MatchString(got) {
+			t.Errorf("%s: the tag %s is not weak, quoted and sixteen digits", name, got)
+		}
+		if again := tag(t, &s, change); again != got {
+			t.Errorf("%s: the tag is %s, then %s", name, got, again)
+		}
+		if other, known := seen[got]; known {
+			t.Errorf("%q and %q have one tag, %s", name, other, got)
+		}
+		seen[got] = name
+	}
+}
+
+// Every fact that an answer shows is in the tag; when it was received, whatever
+// other accounts call it, and a repeat are not.
+func TestTagOfFacts(t *testing.T) {
+	first := func() []Event {
+		events := journey(t, "2026-03-01 09:00:00 picked_up.collected", "2026-03-01 10:00:00 in_transit.departed")
+		events[0].References = []Reference{{"main", "order 1"}}
+		events[1].TextEdits, events[1].Text = true, Text{Text: "A"}
+		return events
+	}
+	for _, c := range []struct {
+		name  string
+		more  func(events []Event) []Event // what is told besides
+		first bool                         // it is told in place of the events, not besides
+		same  bool
+	}{
+		{name: "a repeat", same: true, more: func(e []Event) []Event { return e }},
+		{name: "a repeat that was heard later", same: true, more: func(e []Event) []Event {
+			e[0].Heard, e[1].Heard = e[0].Heard+HLCAt(1e6), e[1].Heard+HLCAt(1e6)
+			return e
+		}},
+		{name: "an earlier hearing", same: true, more: func(e []Event) []Event {
+			e[0].Heard, e[1].Heard = 1, 2
+			return e
+		}},
+		{name: "another node's hearings", first: true, same: true, more: func(e []Event) []Event {
+			e[0].Heard, e[1].Heard = HLCAt(noon+1e6), HLCAt(noon-1e9)
+			return e
+		}},
+		{name: "another account's reference", same: true, more: func(e []Event) []Event {
+			e[0].References = []Reference{{"aaa", "order 1"}, {"other", "PO 7"}}
+			return e
+		}},
+		{name: "a reference of the account", more: func(e []Event) []Event {
+			e[1].References = []Reference{{"main", "order 2"}}
+			return e
+		}},
+		{name: "another event", more: func(e []Event) []Event { return journey(t, "2026-03-01 11:00:00 unknown") }},
+		{name: "another text", more: func(e []Event) []Event { e[1].Text.Text = "B"; return e }},
+		{name: "a copy of a newer table", more: func(e []Event) []Event { e[0].Table++; return e }},
+		{name: "a fuller copy", more: func(e []Event) []Event { e[0].Operator = "Li"; return e }},
+		{name: "an address that is one letter off", first: true, more: func(e []Event) []Event { e[0].Place.Address = "x"; return e }},
+		{name: "a zone of other origin", first: true, more: func(e []Event) []Event { e[0].At.Zone = ZoneDefault; return e }},
+		{name: "a provisional status", first: true, more: func(e []Event) []Event { e[0].Provisional = true; return e }},
+		{name: "another source", first: true, more: func(e []Event) []Event { e[0].Source = "kuaidi100"; return e }},
+		{name: "another sub-status", first: true, more: func(e []Event) []Event { e[1].Pair.Sub = "arrived"; return e }},
+		{name: "a text of its own", first: true, more: func(e []Event) []Event { e[1].Text.EN = "Departed"; return e }},
+		{name: "no reference", first: true, more: func(e []Event) []Event { e[0].References = nil; return e }},
+	} {
+		var before, after shelf
+		before.take(t, first()...)
+		if !c.first {
+			after.take(t, first()...)
+		}
+		after.take(t, c.more(first())...)
+		was, is := tag(t, &before, nil), tag(t, &after, nil)
+		if (was == is) != c.same {
+			t.Errorf("%s: the tag was %s and is %s; the same: %t, want %t", c.name, was, is, was == is, c.same)
+		}
+	}
+}

@@ -118,7 +118,7 @@ func (r *routes) unread(ctx *fasthttp.RequestCtx, err error) {
 		err = trace.Invalid("invalid_framing", "", "the request is not HTTP/1.1 as it should be")
 	}
 	say(ctx, err)
-	unrouted.count(ctx)
+	unrouted.status(ctx) // when it began to arrive is not known
 }
 
 // drain reads on what a client is still sending, for a while: whoever is cut
@@ -263,6 +263,11 @@ func countsOf(path string) *doorCounts {
 }
 
 func (c *doorCounts) count(ctx *fasthttp.RequestCtx) {
+	c.status(ctx)
+	c.took.UpdateDuration(ctx.Time())
+}
+
+func (c *doorCounts) status(ctx *fasthttp.RequestCtx) {
 	status := ctx.Response.StatusCode()
 	if status < 0 || status >= len(c.byStatus) {
 		status = 0
@@ -273,7 +278,6 @@ func (c *doorCounts) count(ctx *fasthttp.RequestCtx) {
 		c.byStatus[status].Store(counter)
 	}
 	counter.Inc()
-	c.took.UpdateDuration(ctx.Time())
 }
 
 var (

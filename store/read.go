@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -87,24 +88,26 @@ func readHeads(it *pebble.Iterator, t *trace.Trace, number, carrier string) erro
 
 // readEvents goes on to the events of the waybill whose head was read.
 func readEvents(it *pebble.Iterator, t *trace.Trace) error {
+	prefix := keys.Events(make([]byte, 0, 96), t.Waybill)
 	ok := it.Valid()
 	if len(t.Also) > 0 {
-		ok = it.SeekPrefixGE(keys.Events(make([]byte, 0, 64), t.Waybill))
+		ok = it.SeekPrefixGE(prefix)
 	}
 	for ; ok; ok = it.Next() {
-		k, err := keys.Parse(it.Key())
-		if err != nil {
-			return err
-		}
-		if k.Waybill.Carrier != t.Carrier {
+		rest, ours := bytes.CutPrefix(it.Key(), prefix)
+		if !ours {
 			break
+		}
+		local, id, sound := keys.EventOf(rest)
+		if !sound {
+			return fmt.Errorf("key %q is no event's: %w", it.Key(), trace.ErrInvalid)
 		}
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 		}
 		t.Events = append(t.Events, trace.Event{})
-		if err := trace.DecodeEvent(&t.Events[len(t.Events)-1], t.Waybill, k.Local, k.ID, value); err != nil {
+		if err := trace.DecodeEvent(&t.Events[len(t.Events)-1], t.Waybill, local, id, value); err != nil {
 			return err
 		}
 	}

@@ -166,11 +166,11 @@ func (e *Event) checkTexts() (f Fault, ok bool) {
 		most       int
 	}{
 		{"description", e.Text.Text, MaxText}, {"description_en", e.Text.EN, MaxText}, {"description_zh", e.Text.ZH, MaxText},
-		{"reason", e.Text.Reason, MaxText}, {"language", e.Text.Lang, MaxField}, {"code", e.Code, MaxField}, {"reason_code", e.ReasonCode, MaxField},
+		{"reason", e.Text.Reason, MaxText}, {"lang", e.Text.Lang, MaxField}, {"code", e.Code, MaxField}, {"reason_code", e.ReasonCode, MaxField},
 		{"address", e.Place.Address, MaxField}, {"city", e.Place.City, MaxField}, {"state", e.Place.State, MaxField},
-		{"country", e.Place.Country, MaxField}, {"postal_code", e.Place.Postal, MaxField}, {"carrier_id", e.CarrierID, MaxField}, {"hint", e.Hint, MaxField}, {"lang", e.Text.Lang, MaxField},
+		{"country", e.Place.Country, MaxField}, {"postal_code", e.Place.Postal, MaxField}, {"carrier_id", e.CarrierID, MaxField},
 		{"operator", e.Operator, MaxField}, {"signed_by", e.SignedBy, MaxField}, {"source", e.Source, MaxField},
-		{"time", e.At.Raw, MaxField},
+		{"time", e.At.Raw, MaxField}, {"hint", e.Hint, MaxField},
 	} {
 		if f, ok = checkText(t.name, t.text, t.most); !ok {
 			return f, false

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -77,7 +78,7 @@ func (t Time) pinned(s Status) int64 {
 // entries from the oldest to the newest and lets each replace the status, but
 // for what the rules in next keep out.
 func (h *Head) Fold() {
-	slices.SortFunc(h.Entries, func(a, b Entry) int { return a.compare(&b) })
+	sort.Slice(h.Entries, func(i, j int) bool { return h.Entries[i].compare(&h.Entries[j]) < 0 })
 	h.Pair, h.Since, h.First, h.Corrected = Pair{}, -1, -1, false
 	for i := range h.Milestones {
 		h.Milestones[i] = -1

@@ -74,7 +74,7 @@ const (
 // both, and is to be encoded anew when the answer is Changed. Fold is to be run
 // when the answer is Fresh or Changed.
 func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
-	i := slices.IndexFunc(h.Entries, func(x Entry) bool { return x.ID == e.ID })
+	i := h.find(e.ID)
 	if i < 0 {
 		if len(h.Entries) >= MaxEvents || len(h.Sources) >= mostSources && !slices.Contains(h.Sources, e.Source) {
 			return TooMany, nil
@@ -100,6 +100,16 @@ func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	h.insert(h.entryOf(e))
 	h.References = cutReferences(uniteReferences(h.References, indexable(e.References)))
 	return Changed, nil
+}
+
+// find is the index of an event's entry, -1 where there is none.
+func (h *Head) find(id ID) int {
+	for i := range h.Entries {
+		if h.Entries[i].ID == id {
+			return i
+		}
+	}
+	return -1
 }
 
 // repeats reports whether the head alone shows that e changes nothing.
@@ -186,10 +196,17 @@ func (h *Head) insert(x Entry) {
 
 // compare is the fold's order: pinned instant, rank, identity; nothing else.
 func (x *Entry) compare(o *Entry) int {
-	return cmp.Or(
-		cmp.Compare(x.At.pinned(x.Pair.Status), o.At.pinned(o.Pair.Status)),
-		cmp.Compare(x.Pair.Status.Rank(), o.Pair.Status.Rank()),
-		cmp.Compare(x.ID, o.ID))
+	return compareOrder(&x.At, &o.At, x.Pair.Status, o.Pair.Status, x.ID, o.ID)
+}
+
+func compareOrder(a, b *Time, s, t Status, x, y ID) int {
+	if c := cmp.Compare(a.pinned(s), b.pinned(t)); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(s.Rank(), t.Rank()); c != 0 {
+		return c
+	}
+	return cmp.Compare(x, y)
 }
 
 // Newest is the pinned instant of the last event, in milliseconds since 1970.

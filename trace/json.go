@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -38,10 +39,15 @@ func (t *Trace) SetHead(w Waybill, value []byte) error {
 
 // SortEvents puts the events into the fold's order, oldest first.
 func (t *Trace) SortEvents() {
-	slices.SortFunc(t.Events, func(a, b Event) int {
-		x, y := Entry{At: a.At, Pair: a.Pair, ID: a.ID}, Entry{At: b.At, Pair: b.Pair, ID: b.ID}
-		return x.compare(&y)
-	})
+	// Events are large, and lie in this order already unless a clock was set back
+	// or a time was not known to the second: so they are not moved to be compared.
+	earlier := func(i, j int) bool {
+		a, b := &t.Events[i], &t.Events[j]
+		return compareOrder(&a.At, &b.At, a.Pair.Status, b.Pair.Status, a.ID, b.ID) < 0
+	}
+	if !sort.SliceIsSorted(t.Events, earlier) {
+		sort.Slice(t.Events, earlier)
+	}
 }
 
 // A Lang is a language of answers.

@@ -63,6 +63,14 @@ func Event(dst []byte, w trace.Waybill, local int64, id trace.ID) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(id))
 }
 
+// EventOf reads what follows the prefix that Events made in an event's key.
+func EventOf(rest []byte) (local int64, id trace.ID, ok bool) {
+	if len(rest) != 16 {
+		return 0, 0, false
+	}
+	return int64(binary.BigEndian.Uint64(rest) ^ 1<<63), trace.ID(binary.BigEndian.Uint64(rest[8:])), true
+}
+
 // Reference appends the key that leads from an account's reference to a waybill.
 func Reference(dst []byte, r trace.Reference, w trace.Waybill) []byte {
 	dst = append(append(References(dst, r), w.Number...), 0)
@@ -155,11 +163,10 @@ func Parse(key []byte) (k Key, err error) {
 			break
 		}
 		k.Waybill.Carrier = text()
-		if !ok || len(rest) != 16 {
+		if !ok {
 			return Key{}, bad
 		}
-		k.Local = int64(binary.BigEndian.Uint64(rest) ^ 1<<63)
-		k.ID = trace.ID(binary.BigEndian.Uint64(rest[8:]))
+		k.Local, k.ID, ok = EventOf(rest)
 	case KindReference:
 		k.Reference.Account, k.Reference.Text = text(), text()
 		k.Waybill.Number = text()

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -80,6 +81,7 @@ func readHeads(it *pebble.Iterator, t *trace.Trace, number, carrier string) erro
 	if err := it.Error(); err != nil {
 		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 	}
+	slices.Sort(t.Also)
 	if !found {
 		return fmt.Errorf("number %s: %w", number, trace.ErrNotFound)
 	}

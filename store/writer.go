@@ -207,7 +207,7 @@ func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
 				return fresh, err
 			}
 		}
-		known := h.head.References
+		known, heard, text := h.head.References, e.Heard, e.Mark.Text // a union has others
 		e.Taken, err = h.head.Take(e, func() (*trace.Event, error) { return w.have(h, e) })
 		if err != nil {
 			return fresh, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
@@ -221,9 +221,9 @@ func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
 			e.Value = e.Append(nil)
 		}
 		fresh++
-		w.heard = max(w.heard, e.Heard)
+		w.heard = max(w.heard, heard)
 		h.events = append(h.events, liveEvent{e.At.Local, e.ID, e.Value})
-		h.changes = append(h.changes, trace.Change{Kind: kind, Local: e.At.Local, ID: e.ID, Text: e.Mark.Text, Heard: e.Heard})
+		h.changes = append(h.changes, trace.Change{Kind: kind, Local: e.At.Local, ID: e.ID, Text: text, Heard: heard})
 		for _, r := range e.References {
 			if trace.ValidReference(r.Text) && !slices.Contains(known, r) {
 				w.buf = keys.Reference(w.buf[:0], r, e.Waybill)

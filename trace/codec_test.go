@@ -36,6 +36,7 @@ func TestEventRoundTrip(t *testing.T) {
 		{"a day", func(e *Event) { e.At = day }},
 		{"a minute without a zone", func(e *Event) { e.At = minute }},
 		{"west and south", func(e *Event) { e.Latitude, e.Longitude, e.At.Offset = -33.9, 0, -12*60-30 }},
+		{"as far west as can be", func(e *Event) { e.At.Offset = -15*60 - 59 }},
 		{"the last of its kind", func(e *Event) {
 			e.At.Zone, e.At.Precision, e.Pair = zones-1, precisions-1, Pair{statuses - 1, "not_in_the_table"}
 			e.Table, e.Quantity, e.Heard = math.MaxUint32, math.MaxUint32, math.MaxUint64
@@ -319,26 +320,29 @@ func FuzzDecodeEvent(f *testing.F) {
 	f.Add(int64(math.MinInt64), bad(func(mm *easyproto.MessageMarshaler) { mm.AppendString(27, "x") }))
 	f.Fuzz(func(t *testing.T, local int64, value []byte) {
 		w := Waybill{"SF7444400031887", "sf"}
-		kept := slices.Clone(value)
+		borrowed := slices.Clone(value)
 		var e, again Event
-		if err := DecodeEvent(&e, w, local, 1, value); err != nil {
+		if err := DecodeEvent(&e, w, local, 1, borrowed); err != nil {
 			if !errors.Is(err, ErrInvalid) {
 				t.Fatal(err)
 			}
 			return
 		}
 		first := e.Append(nil)
-		for i := range value {
-			value[i] = 'x'
+		for i := range borrowed {
+			borrowed[i] = 'x'
+		}
+		if !bytes.Equal(e.Append(nil), first) {
+			t.Fatalf("the event that was read from %x refers into it", value)
 		}
 		if err := DecodeEvent(&again, w, local, 1, first); err != nil {
-			t.Fatalf("%x is written as %x, which is refused: %v", kept, first, err)
+			t.Fatalf("%x is written as %x, which is refused: %v", value, first, err)
 		}
 		if second := again.Append(nil); !bytes.Equal(first, second) {
-			t.Fatalf("%x is written as %x, then as %x", kept, first, second)
+			t.Fatalf("%x is written as %x, then as %x", value, first, second)
 		}
 		if !cmp.Equal(e, again) {
-			t.Fatalf("%x is another event when it was written again:\n%s", kept, cmp.Diff(e, again))
+			t.Fatalf("%x is another event when it was written again:\n%s", value, cmp.Diff(e, again))
 		}
 		if b := e.AppendJSON(nil, EN); !validJSON(b) {
 			t.Fatalf("not JSON: %s", b)

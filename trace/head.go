@@ -125,7 +125,7 @@ func (h *Head) repeats(have *Entry, e *Event) bool {
 		return same && have.Hash == e.Mark.entryHash()
 	}
 	known := slices.ContainsFunc(have.Texts, func(t TextMark) bool {
-		return t.Hash == e.Mark.Text && t.Heard <= e.Heard
+		return t.Hash == e.Mark.Text && (t.Heard <= e.Heard || !e.Relayed)
 	})
 	return known && same && have.Hash == e.Mark.Hash
 }

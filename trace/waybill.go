@@ -2,7 +2,7 @@
 // trace, and the pure rules over them: identity, order, the fold from facts to
 // status, the one form for disk and Kafka and the one form for answers.
 //
-// A dialect fills an [Event]; [Event.Check] judges it, [Event.Seal] takes its
+// A dialect fills an [Event]; [Event.Check] judges it, [Facts.Seal] takes its
 // identity and encodes it; [Head.Take] merges it into what is known of its
 // waybill, and [Head.Fold] says what that means. Nothing here reads a clock, a
 // disk or a socket, and the package imports nothing of ours.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -440,3 +441,34 @@ func rawly(t *testing.T, host, raw string) string {
 }
 
 func clipped(s string) string { return s[:min(len(s), 600)] }
+
+// HTTPS from the first day; a certificate that is replaced while the daemon runs
+// is shown to whoever comes next.
+func TestHTTPS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writeCertificate(t, dir, "before.test")
+	r := start(t, "--tls-cert", cert, "--tls-key", key)
+	if !strings.HasPrefix(r.url, "https://") {
+		t.Fatalf("it listens on %s", r.url)
+	}
+	shown := ""
+	r.client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		InsecureSkipVerify: true, // it signs itself; its name is looked at instead
+		VerifyConnection: func(s tls.ConnectionState) error {
+			shown = s.PeerCertificates[0].DNSNames[0]
+			return nil
+		},
+	}}
+	if got := r.push(t, sampleJSON); got.body != success || shown != "before.test" {
+		t.Errorf("%s showed %s", got.body, shown)
+	}
+	writeCertificate(t, dir, "after.test")
+	for end := time.Now().Add(5 * time.Second); shown != "after.test" && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if got := r.do(t, "GET", "/v1/status/SF7444400031887", ""); got.status != 200 {
+			t.Fatalf("status %d while the certificate changes", got.status)
+		}
+	}
+	if shown != "after.test" {
+		t.Errorf("five seconds later it still shows %s", shown)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ var crashRounds = flag.Int("crash-rounds", 200, "rounds of the crash test")
 
 func TestCrash(t *testing.T) {
 	acknowledged, lost, err := crash(t, *crashRounds, func(fs vfs.FS) vfs.FS { return fs })
-	t.Logf("%d rounds, %d events acknowledged, %d lost", *crashRounds, acknowledged, lost)
+	t.Logf("%d rounds, %d events and quarantined requests acknowledged, %d lost", *crashRounds, acknowledged, lost)
 	if lost > 0 || err != nil {
 		t.Errorf("%d of %d acknowledged events are lost; %v", lost, acknowledged, err)
 	}
@@ -84,6 +85,7 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 			wg    sync.WaitGroup
 			mu    sync.Mutex
 			told  = map[trace.ID]string{} // acknowledged events and their numbers
+			kept  = map[[16]byte]bool{}   // acknowledged quarantine
 		)
 		reached, enough := make(chan struct{}), int64(20+rng.IntN(200))
 		for c := range callers {
@@ -100,6 +102,15 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 							e.References = []trace.Reference{{Account: "main", Text: fmt.Sprint("order ", own.IntN(20))}}
 						}
 						events = append(events, e)
+					}
+					if own.IntN(8) == 0 {
+						q := &trace.Quarantined{Heard: s.Now(), Carrier: "sf", Raw: fmt.Append(nil, "not understood ", own.Uint64())}
+						if err := s.Quarantine(context.Background(), q); err != nil {
+							return
+						}
+						mu.Lock()
+						kept[q.Hash()] = true
+						mu.Unlock()
 					}
 					facts := sealed(t, s, events...)
 					if _, err := s.Append(context.Background(), facts); err != nil {
@@ -122,10 +133,7 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 			t.Fatal("the callers do not get on")
 		}
 		mu.Lock()
-		before := make(map[trace.ID]string, len(told))
-		for id, number := range told {
-			before[id] = number
-		}
+		before, keptBefore := maps.Clone(told), maps.Clone(kept)
 		mu.Unlock()
 		clone := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 20, 50, 100}[round%4], RNG: rand.New(rand.NewPCG(seed, uint64(round)))})
 		stop.Store(true)
@@ -133,8 +141,8 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		acknowledged += len(before)
-		n, err := survived(clone, before)
+		acknowledged += len(before) + len(keptBefore)
+		n, err := survived(clone, before, keptBefore)
 		lost += n
 		if err != nil && first == nil {
 			first = fmt.Errorf("round %d: %w", round, err)
@@ -144,13 +152,21 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 }
 
 // survived opens what a crash left and counts what is missing of the
-// acknowledged events.
-func survived(clone vfs.FS, acknowledged map[trace.ID]string) (lost int, err error) {
+// acknowledged events and of what was quarantined.
+func survived(clone vfs.FS, acknowledged map[trace.ID]string, kept map[[16]byte]bool) (lost int, err error) {
 	s, err := Open("data", Options{fs: clone, Log: quiet, CacheSize: 1 << 20})
+	if err != nil {
+		return len(acknowledged) + len(kept), err
+	}
+	defer s.Close()
+	err = s.EachQuarantined(func(hash [16]byte, _ *trace.Quarantined) bool {
+		delete(kept, hash)
+		return true
+	})
 	if err != nil {
 		return len(acknowledged), err
 	}
-	defer s.Close()
+	lost = len(kept)
 	stored := map[trace.ID]bool{}
 	var tr trace.Trace
 	for id, number := range acknowledged {

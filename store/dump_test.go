@@ -20,6 +20,7 @@ func disagreement(s *Store) error {
 	folded := map[trace.Waybill]*trace.Head{}
 	var own [keys.Partitions]uint64
 	known := map[trace.ID]bool{}
+	wanted := map[string]bool{} // keys of references
 	var told []trace.ID
 	lastSeq := uint64(0)
 	err := s.scan([]byte{keys.KindWaybill}, func(key, value []byte) (bool, error) {
@@ -39,6 +40,11 @@ func disagreement(s *Store) error {
 			folded[k.Waybill] = &trace.Head{}
 		}
 		known[e.ID] = true
+		for _, r := range e.References {
+			if trace.ValidReference(r.Text) {
+				wanted[string(keys.Reference(nil, r, k.Waybill))] = true
+			}
+		}
 		e.Append(nil) // for its mark
 		taken, err := folded[k.Waybill].Take(&e, nil)
 		if err == nil && taken != trace.Fresh {
@@ -62,6 +68,9 @@ func disagreement(s *Store) error {
 	}
 	for w := range folded {
 		return fmt.Errorf("%s has events and no head", w.Number)
+	}
+	if err := referencesAgree(s, wanted); err != nil {
+		return err
 	}
 	for p := range uint16(keys.Partitions) {
 		seq := uint64(0)
@@ -104,6 +113,21 @@ func disagreement(s *Store) error {
 		return fmt.Errorf("event %s is stored and the feed does not tell of it", id)
 	}
 	return nil
+}
+
+// referencesAgree compares the index of references with what the events say.
+func referencesAgree(s *Store, wanted map[string]bool) error {
+	err := s.scan([]byte{keys.KindReference}, func(key, _ []byte) (bool, error) {
+		if !wanted[string(key)] {
+			return false, fmt.Errorf("reference %q stands in no event", key)
+		}
+		delete(wanted, string(key))
+		return true, nil
+	})
+	for key := range wanted {
+		return fmt.Errorf("an event has reference %q, which leads nowhere", key)
+	}
+	return err
 }
 
 // A directory holds nothing but the kinds of keys that are written down: a new

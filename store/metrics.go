@@ -23,9 +23,12 @@ type Status struct {
 
 // Status reads the store's state.
 func (s *Store) Status() Status {
-	m := s.db.Metrics()
-	st := Status{Node: s.node.String(), Form: Form, Directory: s.dir, Seq: s.SafeMark(),
-		DiskUsed: m.DiskSpaceUsage(), Debt: m.Compact.EstimatedDebt}
+	st := Status{Node: s.node.String(), Form: Form, Directory: s.dir, Seq: s.SafeMark()}
+	if s.enter() == nil {
+		m := s.db.Metrics()
+		st.DiskUsed, st.Debt = m.DiskSpaceUsage(), m.Compact.EstimatedDebt
+		s.leave()
+	}
 	if err := s.failed.Load(); err != nil {
 		st.ReadOnly = (*err).Error()
 	}
@@ -35,6 +38,10 @@ func (s *Store) Status() Status {
 // WriteMetrics writes the database's own figures in Prometheus text form, read
 // at this moment.
 func (s *Store) WriteMetrics(w io.Writer) {
+	if s.enter() != nil {
+		return
+	}
+	defer s.leave()
 	m := s.db.Metrics()
 	gauge := func(name string, value any) { fmt.Fprintf(w, "waytrace_store_%s %v\n", name, value) }
 	readOnly := 0

@@ -19,6 +19,10 @@ import (
 // Head and events are of one moment. They may show what is not yet synced.
 func (s *Store) Trace(t *trace.Trace, number, carrier string, events bool) error {
 	t.Reset()
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	prefix := keys.Waybill(make([]byte, 0, 64), number)
 	it, err := s.db.NewIter(&pebble.IterOptions{
 		LowerBound: prefix, UpperBound: keys.End(make([]byte, 0, 64), prefix),
@@ -120,8 +124,11 @@ func readEvents(it *pebble.Iterator, t *trace.Trace) error {
 	return nil
 }
 
+// maxWaybills bounds what is read of one reference.
+const maxWaybills = 10_000
+
 // Waybills are those that an account's reference leads to, in the order of
-// number and carrier; none is no error.
+// number and carrier, the first 10,000 of them; none is no error.
 func (s *Store) Waybills(account, reference string) (found []trace.Waybill, err error) {
 	prefix := keys.References(nil, trace.Reference{Account: account, Text: reference})
 	err = s.scan(prefix, func(key, _ []byte) (bool, error) {
@@ -130,7 +137,7 @@ func (s *Store) Waybills(account, reference string) (found []trace.Waybill, err 
 			return false, err
 		}
 		found = append(found, k.Waybill)
-		return true, nil
+		return len(found) < maxWaybills, nil
 	})
 	return found, err
 }
@@ -155,6 +162,10 @@ func (s *Store) EachQuarantined(yield func(hash [16]byte, q *trace.Quarantined) 
 // from the first that begins after seq up to the safe mark, until it returns
 // false. The entry is borrowed until yield returns.
 func (s *Store) EachFeedEntry(partition uint16, seq uint64, yield func(first uint64, e *trace.FeedEntry) bool) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	safe := s.SafeMark()
 	it, err := s.db.NewIter(&pebble.IterOptions{
 		LowerBound: keys.Feed(nil, partition, seq+1), UpperBound: keys.Feed(nil, partition, safe+1),
@@ -179,6 +190,10 @@ func (s *Store) EachFeedEntry(partition uint16, seq uint64, yield func(first uin
 // scan calls take for every pair whose key has the prefix, borrowed until take
 // returns; false ends it.
 func (s *Store) scan(prefix []byte, take func(key, value []byte) (bool, error)) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keys.End(nil, prefix)})
 	if err != nil {
 		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)

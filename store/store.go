@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"waytrace/trace"
 )
@@ -51,6 +53,9 @@ type Store struct {
 	stopped chan struct{} // closed last: all that was taken in is answered
 	close   sync.Once
 
+	reading sync.RWMutex // held for reading by whoever reads the database
+	closed  bool         // under reading
+
 	safe       atomic.Uint64         // highest seq that is synced
 	failed     atomic.Pointer[error] // why nothing can be written any more
 	writing    atomic.Int64          // since when the writer is at a batch, unix nanoseconds; 0 is idle
@@ -74,6 +79,8 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	// The database makes the directory itself, and syncs the entry in its parent:
 	// one that was made before it came would be gone after a power cut.
+	_, err := o.fs.Stat(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
 	s.cache = pebble.NewCache(o.CacheSize)
 	db, err := pebble.Open(dir, s.pebbleOptions(s.cache, o))
 	if err != nil {
@@ -85,6 +92,9 @@ func Open(dir string, o Options) (*Store, error) {
 		err = fmt.Errorf("%s: the database has format %s, not %s", dir, got, pebble.FormatNewest)
 	} else {
 		err = s.birth()
+	}
+	if err == nil && isNew && o.fs == vfs.Default {
+		err = os.Chmod(dir, 0o700) // parcels are nobody else's business
 	}
 	if err != nil {
 		db.Close()
@@ -98,6 +108,8 @@ func Open(dir string, o Options) (*Store, error) {
 // openError says what would help.
 func openError(dir string, err error) error {
 	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s cannot be used by this user: change its owner, or choose another directory with --data: %w", dir, err)
 	case errors.Is(err, syscall.EAGAIN): // of the lock file
 		return fmt.Errorf("%s is in use by another waytrace: stop it, or choose another directory with --data", dir)
 	case errors.Is(err, pebble.ErrCorruption):
@@ -147,8 +159,8 @@ func (s *Store) Stalled() time.Duration {
 // fail makes the store read-only: after a failed commit nobody knows what the
 // disk has until the directory is opened again.
 func (s *Store) fail(err error) {
-	err = fmt.Errorf("the store is read-only after a failed write, restart waytrace once the disk is sound: %w (%w)",
-		trace.ErrUnavailable, err)
+	err = fmt.Errorf("the store is read-only after a failed write, restart waytrace once the disk is sound (%w): %w",
+		err, trace.ErrUnavailable)
 	if s.failed.CompareAndSwap(nil, &err) {
 		s.log.Error("store is read-only", "err", err)
 	}
@@ -159,24 +171,43 @@ func (s *Store) fail(err error) {
 func (s *Store) Quiet() { s.compactions.Refuse() }
 
 // Close takes nothing more in, finishes what was taken in, and closes the
-// directory. It waits for running compactions; see Quiet. Nobody may read during
-// or after it.
+// directory. It waits for running compactions; see Quiet. Reads that are under way
+// are finished; later ones are ErrUnavailable.
 func (s *Store) Close() (err error) {
 	s.close.Do(func() {
 		s.Quiet()
 		close(s.closing)
 		<-s.stopped
+		s.reading.Lock()
+		defer s.reading.Unlock()
+		s.closed = true
 		err = s.db.Close()
 		s.cache.Unref()
 	})
 	return err
 }
 
+// enter lets a read begin, unless the store is closed; then leave ends it.
+func (s *Store) enter() error {
+	s.reading.RLock()
+	if s.closed {
+		s.reading.RUnlock()
+		return errClosing
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.reading.RUnlock() }
+
 // Checkpoint writes a copy of the directory as it is now into dir, which must
 // not exist. Files are linked where the file system can, so it is cheap, and
 // costs space as the original changes. The copy has this node's id: it is to be
 // restored, not run beside the original.
 func (s *Store) Checkpoint(dir string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return fmt.Errorf("checkpoint to %s: %w", dir, err)
 	}
@@ -215,8 +246,9 @@ func (s *Store) Quarantine(ctx context.Context, q *trace.Quarantined) error {
 
 // submit hands a request to the writer and waits for its answer.
 func (s *Store) submit(ctx context.Context, r *request) error {
-	if err := s.failed.Load(); err != nil {
-		return *err
+	// A disk that has not answered for seconds will not answer this one in time.
+	if err := s.Ready(); err != nil {
+		return err
 	}
 	select {
 	case <-s.closing:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -403,6 +404,52 @@ func TestSlowDisk(t *testing.T) {
 	}
 	mustAgree(t, s)
 	s.Close()
+}
+
+// Whoever reads while the store closes gets an answer or is told so, and the
+// same afterwards.
+func TestReadsEndWithTheStore(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	push(t, s, scan("SF0001", "50", trace.PickedUp, 1))
+	var wg sync.WaitGroup
+	began := make(chan struct{}, 8)
+	for range 8 {
+		wg.Go(func() {
+			var tr trace.Trace
+			for i := 0; ; i++ {
+				err := s.Trace(&tr, "SF0001", "", true)
+				if i == 0 {
+					began <- struct{}{}
+				}
+				if err != nil {
+					if !isUnavailable(err) {
+						t.Error(err)
+					}
+					return
+				}
+			}
+		})
+	}
+	for range 8 {
+		<-began
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	_, err := s.Waybills("main", "x")
+	for name, err := range map[string]error{
+		"Waybills": err, "Checkpoint": s.Checkpoint("copy"), "EachFeedEntry": s.EachFeedEntry(1, 0, nil), "EachQuarantined": s.EachQuarantined(nil),
+		"Trace": s.Trace(new(trace.Trace), "SF0001", "", false),
+	} {
+		if !isUnavailable(err) {
+			t.Errorf("%s after Close: %v", name, err)
+		}
+	}
+	if s.Status().Form != Form {
+		t.Error("no status after Close")
+	}
+	s.WriteMetrics(io.Discard)
 }
 
 // Closing answers everybody: what was taken in is finished, what comes later is

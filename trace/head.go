@@ -12,9 +12,9 @@ import (
 // quarantined, else one dummy number would make every push cost the more.
 const MaxEvents = 1000
 
-// maxReferences is how many references a head names: the first by order, so
-// that it does not matter which came first.
-const maxReferences = 32
+// MaxReferences is how many references one waybill may have. An event that would
+// bring another is quarantined, as one beyond MaxEvents is.
+const MaxReferences = 100
 
 // A Head is what we know of a waybill without reading its texts: what it takes
 // to answer its status, to recognise a repeat and to run the fold. It is
@@ -65,7 +65,7 @@ const (
 	Repeat  Taken = iota // nothing: we have it
 	Fresh                // an event that we did not have
 	Changed              // an event that we had gained a text, a fuller copy or a reference
-	TooMany              // the waybill has MaxEvents already; nothing was taken
+	TooMany              // the waybill has as many events, references or sources as it may; nothing was taken
 )
 
 // Take adds an event that Seal made ready. Where it is another copy of an event
@@ -75,11 +75,15 @@ const (
 // when the answer is Fresh or Changed.
 func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	i := h.find(e.ID)
+	refs := uniteReferences(h.References, indexable(e.References))
+	if len(refs) > MaxReferences && len(refs) > len(h.References) {
+		return TooMany, nil
+	}
 	if i < 0 {
 		if len(h.Entries) >= MaxEvents || len(h.Sources) >= mostSources && !slices.Contains(h.Sources, e.Source) {
 			return TooMany, nil
 		}
-		h.References = cutReferences(uniteReferences(h.References, indexable(e.References)))
+		h.References = refs
 		h.insert(h.entryOf(e))
 		return Fresh, nil
 	}
@@ -98,7 +102,7 @@ func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	e.mark()
 	h.Entries = slices.Delete(h.Entries, i, i+1)
 	h.insert(h.entryOf(e))
-	h.References = cutReferences(uniteReferences(h.References, indexable(e.References)))
+	h.References = refs
 	return Changed, nil
 }
 
@@ -133,13 +137,9 @@ func (h *Head) repeats(have *Entry, e *Event) bool {
 // knows reports whether no reference of refs could be new to the head.
 func (h *Head) knows(refs []Reference) bool {
 	for _, r := range refs {
-		if !ValidReference(r.Text) || slices.Contains(h.References, r) {
-			continue
+		if ValidReference(r.Text) && !slices.Contains(h.References, r) {
+			return false
 		}
-		if n := len(h.References); n == maxReferences && compareReferences(r, h.References[n-1]) > 0 {
-			continue
-		}
-		return false
 	}
 	return true
 }
@@ -158,8 +158,6 @@ func indexable(refs []Reference) []Reference {
 	}
 	return out
 }
-
-func cutReferences(refs []Reference) []Reference { return refs[:min(len(refs), maxReferences)] }
 
 // entryHash is the hash that stands in a head.
 func (m Mark) entryHash() uint64 { return m.Hash ^ bits.RotateLeft64(m.Text, 1) }

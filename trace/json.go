@@ -105,7 +105,9 @@ var labels = [statuses][langs]string{
 // all of them.
 type Fields uint16
 
-var fieldNames = [...]string{"number", "carrier", "references", "status", "milestones", "legs", "events", "also", "also_numbers"}
+var fieldNames = [...]string{"number", "carrier", "references", "status", "milestones", "legs", "events", "also", "also_numbers",
+	// Promised, and not here yet: absent is absent.
+	"tracking", "eta", "earlier", "charges"}
 
 // ParseFields reads a comma list of top-level names. A name that is none is
 // ErrInvalid.

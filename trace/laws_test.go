@@ -226,7 +226,7 @@ func TestLaws(t *testing.T) {
 		"scans in the same second": 70, "tied to the rank": 25, "to the day": 70, "to the minute": 70,
 		"no zone": 80, "an offset of its own": 80, "several sources": 100, "a full house of 25": 30,
 		"several texts": 80, "an older telling of an edited text": 70, "copies that disagree about edits": 50,
-		"references of several accounts": 90, "more references than a head names": 40, "a reference that cannot be indexed": 60,
+		"references of several accounts": 90, "many references": 40, "a reference that cannot be indexed": 60,
 		"no status": 20, "a sub-status that is not in the table": 30, "since is not the last entry": 50,
 		"reopened by an attempt": 15, "an attempt too soon to reopen": 15, "reopened by scans": 5, "an end that stood": 100,
 		"returned by a delivery": 10, "lost or cancelled, then scanned": 50, "papers that came too late": 30,
@@ -298,7 +298,7 @@ func count(seen tally, facts []Event, tr *Trace) {
 		accounts[r.Account] = true
 	}
 	seen.when("references of several accounts", len(accounts) > 1)
-	seen.when("more references than a head names", len(h.References) == maxReferences)
+	seen.when("many references", len(h.References) > 30)
 
 	heard, edits := map[ID]HLC{}, map[ID]bool{}
 	var older, bad, disagree bool

@@ -40,7 +40,6 @@ func oracle(t *rapid.T, facts []Event, seen tally) []byte {
 	h.References = slices.SortedFunc(maps.Keys(references), func(a, b Reference) int {
 		return strings.Compare(a.Account+"\x00"+a.Text, b.Account+"\x00"+b.Text)
 	})
-	h.References = h.References[:min(len(h.References), 32)]
 
 	for id, copies := range groups {
 		if edits := slices.DeleteFunc(slices.Clone(copies), func(e *Event) bool { return !e.TextEdits }); len(edits) > 0 {

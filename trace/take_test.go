@@ -139,7 +139,7 @@ func TestCopiesThatDisagreeAboutTextEdits(t *testing.T) {
 	})
 }
 
-// A head names the first references by order, and only such as can be indexed.
+// A head names the references that can be indexed, in order.
 func TestReferencesOfAHead(t *testing.T) {
 	many := journey(t, "2026-03-01 10:00:00 in_transit", "2026-03-01 11:00:00 in_transit")
 	for i := range 40 {
@@ -149,7 +149,7 @@ func TestReferencesOfAHead(t *testing.T) {
 	var s shelf
 	s.take(t, many...)
 	refs := s.trace(t).Head.References
-	if len(refs) != maxReferences || refs[0].Text != "order 00" || refs[maxReferences-1].Text != "order 31" {
+	if len(refs) != 40 || refs[0].Text != "order 00" || refs[39].Text != "order 39" {
 		t.Errorf("%d references: %v", len(refs), refs)
 	}
 	if got := s.take(t, many...); !slices.Equal(got, []Taken{Repeat, Repeat}) || s.read != 0 {
@@ -193,6 +193,24 @@ func TestTooMany(t *testing.T) {
 	}
 	if got, err := full.Take(event(7, "sf"), nil); got != Repeat || err != nil {
 		t.Errorf("a repeat at the cap: %v, %v", got, err)
+	}
+	first := e
+	for i := range MaxReferences {
+		first.References = append(first.References, Reference{"main", fmt.Sprintf("order %03d", i)})
+	}
+	var named Head
+	if got, err := named.Take(sealed(first), nil); got != Fresh || err != nil {
+		t.Fatalf("%v, %v", got, err)
+	}
+	other := event(1, "sf")
+	other.References = []Reference{{"main", "order 007"}}
+	if got, err := named.Take(sealed(*other), nil); got != Fresh || err != nil {
+		t.Errorf("a reference that is known, at the cap: %v, %v", got, err)
+	}
+	other = event(2, "sf")
+	other.References = []Reference{{"main", "zzz"}}
+	if got, err := named.Take(sealed(*other), nil); got != TooMany || err != nil || len(named.References) != MaxReferences {
+		t.Errorf("the reference beyond: %v, %v, %d references", got, err, len(named.References))
 	}
 	many := fill(mostSources, func(i int) string { return fmt.Sprint("api:", i) })
 	if got, err := many.Take(event(mostSources, "sf"), nil); got != TooMany || err != nil {

@@ -34,12 +34,26 @@ type Push struct {
 	// same again would not mend. ErrUnauthorized is for a wrong signature.
 	Decode func(r *Request, facts *trace.Facts) error
 
+	Names Names // for faults that are found after Decode
+
 	// Answer appends the answer in the carrier's own words, and names its content
 	// type: success where err is nil, else the failure that makes the carrier send
 	// again. The kind of err (see package trace) says why. It is called without a
 	// body too, when a request was refused before it was read: then the content
 	// type alone tells its form.
 	Answer func(dst []byte, r *Request, err error) (body []byte, contentType string)
+}
+
+// Names are a carrier's names of our fields of an event: number, time,
+// description and so on. nil has none.
+type Names map[string]string
+
+// Of is the carrier's name of a field, or ours where it has none.
+func (n Names) Of(field string) string {
+	if name := n[field]; name != "" {
+		return name
+	}
+	return field
 }
 
 // A Door says who may push. With no token and no address configured only

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"waytrace/carriers"
 	"waytrace/trace"
 )
 
@@ -14,12 +15,13 @@ const mostReferences = 32
 
 // check judges every event the same way for all carriers. Those that pass are
 // sealed; of each of the others a fault is left, in their order.
-func check(facts *trace.Facts, heard trace.HLC) {
+// names are the sender's names of our fields; nil where they are ours.
+func check(facts *trace.Facts, names carriers.Names, heard trace.HLC) {
 	kept := 0
 	for i := range facts.Events {
 		e := &facts.Events[i]
 		if fault, ok := judge(e, heard); !ok {
-			fault.Index = e.Item
+			fault.Index, fault.Field = e.Item, names.Of(fault.Field)
 			facts.Faults = append(facts.Faults, fault)
 			continue
 		}
@@ -43,12 +45,12 @@ func judge(e *trace.Event, heard trace.HLC) (fault trace.Fault, ok bool) {
 
 // crowdedOut leaves a fault of each event that the store did not take because
 // its waybill is full.
-func crowdedOut(facts *trace.Facts) {
+func crowdedOut(facts *trace.Facts, names carriers.Names) {
 	known := len(facts.Faults)
 	for i := range facts.Events {
 		if e := &facts.Events[i]; e.Taken == trace.TooMany {
-			facts.Fault(e.Item, "too_many_events", "number",
-				fmt.Sprintf("waybill %s at %s has %d events already, or too many sources", e.Number, e.Carrier, trace.MaxEvents))
+			facts.Fault(e.Item, "too_many_events", names.Of("number"),
+				fmt.Sprintf("waybill %s at %s has as many events (%d), references (%d) or sources as it may", e.Number, e.Carrier, trace.MaxEvents, trace.MaxReferences))
 		}
 	}
 	if len(facts.Faults) > known {

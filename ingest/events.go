@@ -51,11 +51,11 @@ func (in *Ingest) events(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 	}
 
 	heard := in.store.Now()
-	check(&v.facts, heard)
+	check(&v.facts, nil, heard)
 
 	wait, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	fresh, err := in.append(wait, &v.facts)
+	fresh, err := in.append(wait, &v.facts, nil)
 	if err != nil {
 		return err
 	}

@@ -244,8 +244,12 @@ func (f *form) finish(who trace.Asker) *trace.Problem {
 	} else if f.Pair.Sub != "" {
 		return trace.Invalid("missing_status", "status", "a sub-status needs its status")
 	}
-	if f.Code == "" {
-		f.Code = f.Pair.Sub
+	if f.Code == "" && f.Pair.Status != trace.Unknown {
+		// Else two scans of one second that say the same in words would be one event.
+		f.Code = f.Pair.Status.String()
+		if f.Pair.Sub != "" {
+			f.Code += "." + f.Pair.Sub
+		}
 	}
 	if f.status == "" && f.Code == "" && f.Text.Text == "" && f.Text.EN == "" && f.Text.ZH == "" {
 		return trace.Invalid("missing_description", "description", "the event says nothing: it has no description, no status and no code")

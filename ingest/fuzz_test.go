@@ -32,7 +32,7 @@ func FuzzEvents(f *testing.F) {
 				}
 				return err.Error()
 			}
-			check(&facts, trace.HLCAt(now))
+			check(&facts, nil, trace.HLCAt(now))
 			return fmt.Sprintf("%+v %+v", facts.Events, facts.Faults)
 		}
 		if got, want := read(carriers.Sonic), read(carriers.Std); got != want {

@@ -9,8 +9,8 @@ import (
 )
 
 // A gate counts who is inside, so that no sender takes all the room and all of
-// them together take no more memory than there is. Refusing is cheap: it comes
-// before anything is read. Safe for concurrent use.
+// them together keep no more bodies in work than there is memory for. Refusing is
+// cheap: it comes before anything is decoded. Safe for concurrent use.
 type gate struct {
 	mostBytes int64
 

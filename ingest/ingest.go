@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"waytrace/carriers"
 	"waytrace/trace"
 )
 
@@ -43,13 +44,13 @@ type Options struct {
 	// AtOnce is how many requests of one key may be under way at once: 64. Each
 	// carrier's door has its own.
 	AtOnce int
-	// BytesInFlight is how much all bodies under way may weigh together: 64 MiB.
+	// BytesInFlight is how much all bodies in work may weigh together: 256 MiB.
 	BytesInFlight int64
 }
 
 const (
 	defaultAtOnce        = 64
-	defaultBytesInFlight = 64 << 20
+	defaultBytesInFlight = 256 << 20
 )
 
 // patience is how long the store may take over one request: what is left of the
@@ -105,14 +106,14 @@ func (in *Ingest) done(v *visit) {
 // append hands checked facts to the store and waits until they are synced. What
 // the store did not take, for its waybill is full, leaves a fault. After an error
 // the facts are the store's.
-func (in *Ingest) append(ctx context.Context, facts *trace.Facts) (fresh int, err error) {
+func (in *Ingest) append(ctx context.Context, facts *trace.Facts, names carriers.Names) (fresh int, err error) {
 	if len(facts.Events) == 0 {
 		return 0, nil
 	}
 	if fresh, err = in.store.Append(ctx, facts); err != nil {
 		return 0, unavailable(err)
 	}
-	crowdedOut(facts)
+	crowdedOut(facts, names)
 	return fresh, nil
 }
 

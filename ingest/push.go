@@ -38,11 +38,11 @@ func (in *Ingest) Push(c carriers.Carrier) func(ctx *fasthttp.RequestCtx, who tr
 		}
 
 		heard := in.store.Now()
-		check(&v.facts, heard)
+		check(&v.facts, dialect.Names, heard)
 
 		wait, stop := context.WithTimeout(context.Background(), patience)
 		defer stop()
-		if _, err := in.append(wait, &v.facts); err != nil {
+		if _, err := in.append(wait, &v.facts, dialect.Names); err != nil {
 			return err
 		}
 		if err := in.quarantine(wait, &r, c.Code, who, heard, v.facts.Faults); err != nil {

@@ -58,7 +58,7 @@ func TestBatch(t *testing.T) {
 		t.Errorf("%d items, want %d", n, maxBatch)
 	}
 	for _, i := range []int{0, 7, maxBatch - 1} {
-		wantJSON(t, fmt.Sprint("item ", i), dig(most, "items", i, "trace", "number"), fmt.Sprintf(`"MANY-%03d"`, i%100))
+		wantJSON(t, fmt.Sprint("item ", i), dig(most, "items", i, "trace", "number"), fmt.Sprintf(`"MANY-%04d"`, i%100))
 	}
 }
 
@@ -66,7 +66,7 @@ func TestBatch(t *testing.T) {
 func numbers(n int) string {
 	list := make([]string, n)
 	for i := range list {
-		list[i] = fmt.Sprintf("MANY-%03d", i%100)
+		list[i] = fmt.Sprintf("MANY-%04d", i%100)
 	}
 	b, _ := json.Marshal(map[string]any{"numbers": list})
 	return string(b)

@@ -15,11 +15,11 @@ import (
 
 // maxWaybills is how many waybills of one reference are read. A reference that
 // leads to more is most likely none: a form's default, a shop's own name.
-const maxWaybills = 100
+const maxWaybills = 1000
 
 // References answers with the waybills that a reference of the asker's account
 // leads to, the one with the newest event first; "more" counts those beyond the
-// first hundred by number and carrier, and is absent where there are none.
+// first thousand by number and carrier, and is absent where there are none.
 func (a Answers) References(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 	return ofReferences.refused(a.references(ctx, who))
 }
@@ -77,7 +77,7 @@ func (a Answers) references(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 	b = append(b, '}')
 
 	// All that is visible is in the body, its language too, so the body's hash is
-	// as good a tag as one drawn from a hundred heads.
+	// as good a tag as one drawn from a thousand heads.
 	h := fnv.New64a()
 	h.Write(b)
 	if unchanged(ctx, fmt.Appendf(make([]byte, 0, tagSize), `W/"%016x"`, h.Sum64())) {

@@ -33,8 +33,8 @@ func TestReferences(t *testing.T) {
 
 	many := d.read("/v1/references/many")
 	wantJSON(t, "beyond the cap", dig(many, "more"), "20")
-	// Of the first hundred numbers MANY-059 is the newest; of equals the first comes first.
-	for i, want := range map[int]string{0: "MANY-059", 1: "MANY-058", 19: "MANY-040", 20: "MANY-039", 21: "MANY-099", 99: "MANY-060"} {
+	// Of the first thousand numbers MANY-0059 is the newest; of equals the first comes first.
+	for i, want := range map[int]string{0: "MANY-0059", 1: "MANY-0119", 15: "MANY-0959", 16: "MANY-0058", 999: "MANY-0960"} {
 		wantJSON(t, fmt.Sprint("waybill ", i), dig(many, "waybills", i, "number"), `"`+want+`"`)
 	}
 	if n := len(many["waybills"].([]any)); n != maxWaybills {

@@ -165,7 +165,7 @@ func stocked(t testing.TB) shelf {
 	english.Text = trace.Text{Text: "已收取快件", EN: "Shipment collected", Lang: "zh-Hans"}
 	s.put(t, english, scan(t, "TOLD-1", "sf", "2020-05-09 12:00:00", "36", departed))
 	for i := range maxWaybills + 20 {
-		s.put(t, scan(t, fmt.Sprintf("MANY-%03d", i), "sf", fmt.Sprintf("2020-05-09 10:%02d:00", i%60), "50", collected, "many"))
+		s.put(t, scan(t, fmt.Sprintf("MANY-%04d", i), "sf", fmt.Sprintf("2020-05-09 10:%02d:00", i%60), "50", collected, "many"))
 	}
 
 	// The same reference at another account leads elsewhere.

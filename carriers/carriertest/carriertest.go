@@ -61,7 +61,7 @@ func understand(c carriers.Carrier, r *carriers.Request) *understood {
 	for i := range events {
 		e := events[i]
 		if fault, ok := e.Check(heard.Milli()); !ok {
-			fault.Index = e.Item
+			fault.Index, fault.Field = e.Item, c.Push.Names.Of(fault.Field)
 			u.facts.Faults = append(u.facts.Faults, fault)
 			continue
 		}

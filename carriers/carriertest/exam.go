@@ -102,7 +102,7 @@ func ownStrings(t testing.TB, c carriers.Carrier, f *caseFile, want *understood)
 	for i := range r.Body {
 		r.Body[i] = '#'
 	}
-	got := understand(carriers.Carrier{Push: &carriers.Push{Decode: func(_ *carriers.Request, f *trace.Facts) error {
+	got := understand(carriers.Carrier{Push: &carriers.Push{Names: c.Push.Names, Decode: func(_ *carriers.Request, f *trace.Facts) error {
 		f.Events, f.Faults = facts.Events, facts.Faults
 		return nil
 	}}}, r)

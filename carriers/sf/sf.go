@@ -55,8 +55,15 @@ func New(s Settings) carriers.Carrier {
 	return carriers.Carrier{
 		Code: code,
 		Name: "SF Express",
-		Push: &carriers.Push{Door: s.Door, Decode: d.decode, Answer: answer},
+		Push: &carriers.Push{Door: s.Door, Decode: d.decode, Names: names, Answer: answer},
 	}
+}
+
+// names are SF's words for what our checks are about.
+var names = carriers.Names{
+	"number": "mailno", "time": "acceptTime", "description": "remark", "reason": "reasonName", "code": "opCode",
+	"reason_code": "reasonCode", "address": "acceptAddress", "reference": "orderid", "references": "orderid",
+	"carrier_id": "id", "hint": "firstStatusCode",
 }
 
 // MaxRoutes is how many routes one push may have. SF's document says ten; a push

@@ -49,16 +49,6 @@ fuzz: need ## a minute for every fuzz target (FUZZTIME=60s); finds stay in testd
 bench: build ## load a daemon of its own over HTTP and measure it (BENCH_WAYBILLS=200000)
 	@exec bin/waytrace bench --waybills=$(BENCH_WAYBILLS) $(ARGS)
 
-prove-kill: need ## kill -9 in the middle of a load, 20 rounds: docs/proofs/kill.txt
-	@mkdir -p docs/proofs
-	go test -count=1 -v -timeout 15m -run '^(TestKill|TestStopUnderLoad)$$' ./cmd/waytrace -kill-rounds 20 2>&1 | grep -v PSI | tee docs/proofs/kill.txt
-	@grep -q '^ok' docs/proofs/kill.txt
-
-prove-crash: need ## 200 disks cut off in mid-write, and a disk that only pretends to sync: docs/proofs/crash.txt
-	@mkdir -p docs/proofs
-	go test -count=1 -v -timeout 15m -run '^TestCrash' ./store -crash-rounds 200 2>&1 | grep -v PSI | tee docs/proofs/crash.txt
-	@grep -q '^ok' docs/proofs/crash.txt
-
 map: need ## who imports whom, floor by floor
 	@go test -count=1 -v -run '^TestFloors$$' cmd/waytrace/floors_test.go -args -map | grep -v -e '^=== ' -e '^ *--- PASS' -e '^PASS' -e '^ok '
 
@@ -71,6 +61,16 @@ hooks: ## run check and test before each git push
 	printf '%s\n' '#!/bin/sh' '# Installed by make hooks. git push --no-verify goes past it.' \
 		'unset $$(git rev-parse --local-env-vars)' 'exec make check test </dev/null' >"$$hook" && \
 	chmod +x "$$hook" && echo "$$hook runs make check test before each push"
+
+prove-kill: need ## kill -9 in the middle of a load, 20 rounds: docs/proofs/kill.txt
+	@mkdir -p docs/proofs
+	go test -count=1 -v -timeout 15m -run '^(TestKill|TestStopUnderLoad)$$' ./cmd/waytrace -kill-rounds 20 2>&1 | grep -v PSI | tee docs/proofs/kill.txt
+	@grep -q '^ok' docs/proofs/kill.txt
+
+prove-crash: need ## 200 disks cut off in mid-write, and a disk that only pretends to sync: docs/proofs/crash.txt
+	@mkdir -p docs/proofs
+	go test -count=1 -v -timeout 15m -run '^TestCrash' ./store -crash-rounds 200 2>&1 | grep -v PSI | tee docs/proofs/crash.txt
+	@grep -q '^ok' docs/proofs/crash.txt
 
 cover: need ## which lines no test visits: cover.html, and the total
 	go test -coverpkg=./... -coverprofile=cover.out ./...

@@ -38,20 +38,20 @@ func (a *admin) doors(g *guards) []door {
 	anybody := func(*fasthttp.RequestCtx) (trace.Asker, error) { return trace.Asker{}, nil }
 	scope := g.scope("admin")
 	operator := func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
-		if local, ok := ctx.LocalAddr().(*net.TCPAddr); ok && local.IP.IsLoopback() && !forwarded(ctx) {
+		if local, ok := ctx.LocalAddr().(*net.TCPAddr); ok && local.IP.IsLoopback() && !forwarded(ctx) && !foreignPage(ctx) {
 			return trace.Asker{Account: trace.DefaultAccount}, nil
 		}
 		return scope(ctx)
 	}
 	return []door{
-		{"GET", "/health", anybody, a.health, refuse, nil},
-		{"GET", "/ready", anybody, a.ready, refuse, nil},
-		{"GET", "/metrics", anybody, a.metrics, refuse, nil},
-		{"GET", "/status", operator, a.status, refuse, nil},
-		{"GET", "/quarantine", operator, a.quarantine, refuse, nil},
-		{"POST", "/checkpoint", operator, a.checkpoint, refuse, nil},
-		{"GET", "/debug/pprof/", operator, profiles, refuse, nil},
-		{"GET", "/debug/pprof/{profile}", operator, profiles, refuse, nil},
+		{"GET", "/health", anybody, a.health, refuse},
+		{"GET", "/ready", anybody, a.ready, refuse},
+		{"GET", "/metrics", anybody, a.metrics, refuse},
+		{"GET", "/status", operator, a.status, refuse},
+		{"GET", "/quarantine", operator, a.quarantine, refuse},
+		{"POST", "/checkpoint", operator, a.checkpoint, refuse},
+		{"GET", "/debug/pprof/", operator, profiles, refuse},
+		{"GET", "/debug/pprof/{profile}", operator, profiles, refuse},
 	}
 }
 
@@ -120,31 +120,29 @@ func (a *admin) metrics(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 // status is for people: what runs here, since when, on how much disk.
 func (a *admin) status(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	s := a.store.Status()
-	var disk unix.Statfs_t
-	var free, total uint64
-	if unix.Statfs(s.Directory, &disk) == nil {
-		free, total = disk.Bavail*uint64(disk.Bsize), disk.Blocks*uint64(disk.Bsize)
+	type space struct {
+		Free  uint64 `json:"free_bytes"`
+		Total uint64 `json:"total_bytes"`
+	}
+	var disk space
+	var fs unix.Statfs_t
+	if unix.Statfs(s.Directory, &fs) == nil {
+		disk = space{fs.Bavail * uint64(fs.Bsize), fs.Blocks * uint64(fs.Bsize)}
 	}
 	names := make([]string, len(a.carriers))
 	for i, c := range a.carriers {
 		names[i] = c.Code
 	}
 	return writeJSON(ctx, struct {
-		Version string       `json:"version"`
-		Started time.Time    `json:"started"`
-		Uptime  string       `json:"uptime"`
-		Ready   bool         `json:"ready"`
-		Store   store.Status `json:"store"`
-		Disk    struct {
-			Free  uint64 `json:"free_bytes"`
-			Total uint64 `json:"total_bytes"`
-		} `json:"disk"`
-		Carriers []string `json:"carriers"`
+		Version  string       `json:"version"`
+		Started  time.Time    `json:"started"`
+		Uptime   string       `json:"uptime"`
+		Ready    bool         `json:"ready"`
+		Store    store.Status `json:"store"`
+		Disk     space        `json:"disk"`
+		Carriers []string     `json:"carriers"`
 	}{version, a.started.UTC().Truncate(time.Second), time.Since(a.started).Round(time.Second).String(),
-		!a.draining() && a.store.Ready() == nil, s, struct {
-			Free  uint64 `json:"free_bytes"`
-			Total uint64 `json:"total_bytes"`
-		}{free, total}, names})
+		!a.draining() && a.store.Ready() == nil, s, disk, names})
 }
 
 // A quarantinedItem is a quarantined request as GET /quarantine lists it: without

@@ -37,7 +37,9 @@ type Config struct {
 	InsecureNoAuth bool      `help:"Serve the network without keys: everybody may read and push."`
 
 	AtOnce        int  `help:"Requests of one key that may be under way at once; more get 503. A carrier's own is carriers.<code>.at-once." default:"64"`
-	BytesInFlight Size `help:"Bytes of bodies that may be held at once, of all senders together; more get 503." default:"256MiB"`
+	BytesInFlight Size `help:"Bytes of bodies that may be worked on at once, of all senders together; more get 503. What is still arriving is bounded by --connections." default:"256MiB"`
+
+	Connections int `help:"Connections that may be open at once; each may hold one body of up to 1 MiB while it arrives." default:"4096" placeholder:"N"`
 
 	JSONDecoder string `name:"json-decoder" help:"What reads JSON: sonic (fast) or std (Go's own)." default:"sonic" enum:"sonic,std"`
 	LogLevel    string `help:"Least level that is logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
@@ -158,8 +160,13 @@ func (c *Config) Check() error {
 		_, err := newCertificates(c.TLSCert, c.TLSKey, slog.New(slog.DiscardHandler))
 		note(err)
 	}
-	if c.AtOnce < 1 {
-		note(fmt.Errorf("at_once is %d: at least 1", c.AtOnce))
+	for _, s := range []struct {
+		name string
+		n    int
+	}{{"at_once", c.AtOnce}, {"connections", c.Connections}} {
+		if s.n < 1 {
+			note(fmt.Errorf("%s is %d: at least 1", s.name, s.n))
+		}
 	}
 	for _, s := range []struct {
 		name  string
@@ -237,8 +244,8 @@ func (c *Config) checkCarriers() (wrong []error) {
 
 // checkDoor judges who may push at a carrier's door.
 func checkDoor(name string, d carriers.Door) (wrong []error) {
-	if d.Account == "" {
-		wrong = append(wrong, fmt.Errorf("%s.account is empty: %q is the usual one", name, "main"))
+	if !validAccount.MatchString(d.Account) {
+		wrong = append(wrong, fmt.Errorf("%s.account %q is not a name: up to 64 letters, digits, \".\", \"_\" and \"-\"; %q is the usual one", name, d.Account, "main"))
 	}
 	if len(d.Tokens) > 2 {
 		wrong = append(wrong, fmt.Errorf("%s.tokens has %d: two at most, the old and the new", name, len(d.Tokens)))

@@ -34,6 +34,7 @@ type daemon struct {
 	draining atomic.Bool
 	failed   chan error // a listener that ended by itself
 	stops    []stop
+	drainBy  time.Time // when connections are left to themselves; set when stopping begins
 
 	public, admin net.Addr
 }
@@ -49,10 +50,10 @@ func (d *daemon) onStop(name string, run func() error) {
 	d.stops = append(d.stops, stop{name, run})
 }
 
-// How long each part of stopping may take: ten seconds in all, or whoever
-// stopped us loses patience.
+// How long the parts of stopping may take: less than ten seconds in all, or
+// whoever stopped us loses patience.
 const (
-	drainLimit = 3 * time.Second
+	drainLimit = 3 * time.Second // both listeners together
 	closeLimit = 5 * time.Second
 	settle     = 500 * time.Millisecond // for connections to be closed behind an answer
 )
@@ -67,7 +68,11 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, people io.Writer) e
 		case err = <-d.failed:
 		}
 	}
-	return errors.Join(err, d.close())
+	err = errors.Join(err, d.close())
+	if d.public != nil {
+		fmt.Fprintln(people, "waytrace: stopped")
+	}
+	return err
 }
 
 // open opens all in order.
@@ -115,7 +120,9 @@ func (d *daemon) open() error {
 		https = pair.config()
 	}
 	r := newRoutes(publicDoors(in, query.Answers{From: s}, known, g))
-	d.public, err = d.listen("public listener", c.Listen, newServer(r.serve, r.unread), https)
+	server = newServer(r.serve, r.unread)
+	server.Concurrency = c.Connections
+	d.public, err = d.listen("public listener", c.Listen, server, https)
 	if err != nil {
 		return err
 	}
@@ -158,10 +165,10 @@ func (d *daemon) listen(name, address string, server *fasthttp.Server, https *tl
 		// client is hardly ever cut off with a question on its lips.
 		ln.Close()
 		leaving.Store(true)
-		for end := time.Now().Add(settle); server.GetOpenConnectionsCount() > 0 && time.Now().Before(end); {
+		for end := time.Now().Add(settle); server.GetOpenConnectionsCount() > 0 && time.Now().Before(end) && time.Now().Before(d.drainBy); {
 			time.Sleep(settle / 50)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+		ctx, cancel := context.WithDeadline(context.Background(), d.drainBy)
 		defer cancel()
 		if err := server.ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
 			d.log.Warn("connections were cut off", "listener", name, "err", err)
@@ -187,6 +194,7 @@ func (d *daemon) closeStore(s *store.Store) error {
 
 // close undoes all that was opened, in reverse.
 func (d *daemon) close() (err error) {
+	d.drainBy = time.Now().Add(drainLimit)
 	for i := len(d.stops) - 1; i >= 0; i-- {
 		if e := d.stops[i].run(); e != nil {
 			err = errors.Join(err, fmt.Errorf("stopping %s: %w", d.stops[i].name, e))
@@ -220,6 +228,7 @@ func (d *daemon) greet(known []carriers.Carrier, keys *Keyring) {
 	if !keys.Empty() {
 		key = " -H 'Authorization: Bearer <key>'"
 	}
-	fmt.Fprintf(d.people, `waytrace: try  %s %s/push/sf%s -d '{"Body":{"WaybillRoute":[{"mailno":"SF7444400031887","acceptTime":"2020-05-11 16:56:54","acceptAddress":"深圳市","remark":"已签收","opCode":"80"}]}}' && %s %s/v1/traces/SF7444400031887%s`+"\n",
+	// The second scan of SF's own sample, so that pushing the whole of it adds the first.
+	fmt.Fprintf(d.people, `waytrace: try  %s %s/push/sf%s -d '{"Body":{"WaybillRoute":[{"mailno":"SF7444400031887","acceptAddress":"test","acceptTime":"2020-05-11 16:56:54","remark":"test","opCode":"80","id":"158918741457126","orderid":"202003225d33322239ddW1df5t3"}]}}' && %s %s/v1/traces/SF7444400031887%s`+"\n",
 		curl, base, token, curl, base, key)
 }

@@ -25,11 +25,11 @@ func (g *guards) scope(scope string) guard {
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
 		who := trace.Asker{Account: trace.DefaultAccount, Sender: from.String(), Exempt: contains(g.exempt, from)}
-		if g.open && g.keys.Empty() {
+		if g.open && g.keys.Empty() && !foreignPage(ctx) {
 			return who, nil
 		}
-		bearer, ok := strings.CutPrefix(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), "Bearer ")
-		if !ok {
+		scheme, bearer, _ := strings.Cut(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
 			return who, trace.Problemf(trace.ErrUnauthorized, "no_key", "send a key as Authorization: Bearer <key>")
 		}
 		key, ok := g.keys.Find(bearer)
@@ -59,7 +59,7 @@ func (g *guards) carrier(c carriers.Carrier) guard {
 		case closed:
 			return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
 				"push to /push/%s/<token>, or from an address in carriers.%s.addresses", c.Code, c.Code)
-		case from.IsLoopback() && !forwarded(ctx):
+		case from.IsLoopback() && !forwarded(ctx) && !foreignPage(ctx):
 			return who, nil
 		}
 		return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
@@ -126,6 +126,13 @@ func forwarded(ctx *fasthttp.RequestCtx) bool {
 		}
 	}
 	return false
+}
+
+// foreignPage reports whether a browser sends this for a page of another site:
+// then being on this machine says nothing about who asks.
+func foreignPage(ctx *fasthttp.RequestCtx) bool {
+	site := string(ctx.Request.Header.Peek("Sec-Fetch-Site"))
+	return site == "cross-site" || site == "same-site"
 }
 
 func contains(networks []Network, a netip.Addr) bool {

@@ -8,19 +8,20 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 
+	"waytrace/ingest"
 	"waytrace/trace"
 )
 
 // The server's limits. Every answer comes within three seconds; a request that
 // does not arrive in full within readTimeout is cut off.
 const (
-	maxBody      = 1 << 20
 	readTimeout  = 10 * time.Second
 	writeTimeout = 10 * time.Second
 	idleTimeout  = 75 * time.Second // longer than a balancer's
@@ -35,7 +36,7 @@ func newServer(handle fasthttp.RequestHandler, failed func(*fasthttp.RequestCtx,
 		Handler: handle, ErrorHandler: failed, HeaderReceived: framing,
 		ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxRequestBodySize: maxBody, CloseOnShutdown: true,
+		MaxRequestBodySize: ingest.MaxBody, CloseOnShutdown: true,
 		DisablePreParseMultipartForm: true,
 		Logger:                       silence{},
 	}
@@ -58,6 +59,7 @@ func framing(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if h.ContentLength() != chunked {
 		return fasthttp.RequestConfig{}
 	}
+	chunkedHeaders.Store(h, chunkedHeader{string(h.Method()), string(h.RequestURI()), string(h.ContentType())})
 	switch {
 	case !h.IsHTTP11():
 		h.Set(misframedHeader, "Transfer-Encoding in HTTP/1.0")
@@ -69,6 +71,12 @@ func framing(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 
 // chunked is the length of a body that tells its own.
 const chunked = -1
+
+// chunkedHeaders are the last chunked request of each connection: when its body
+// turns out to be too long, the server has forgotten whose door it was for.
+var chunkedHeaders sync.Map // *fasthttp.RequestHeader → chunkedHeader
+
+type chunkedHeader struct{ method, uri, contentType string }
 
 // refuseMisframed answers a marked request and closes the connection.
 func refuseMisframed(ctx *fasthttp.RequestCtx) bool {
@@ -98,7 +106,7 @@ func hasName(raw []byte, name string) bool {
 // words.
 func (r *routes) unread(ctx *fasthttp.RequestCtx, err error) {
 	setRequestID(ctx)
-	say := refuse
+	say, counts := refuse, unrouted
 	var small *fasthttp.ErrSmallBuffer
 	var timeout net.Error
 	switch {
@@ -107,10 +115,16 @@ func (r *routes) unread(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = trace.Invalid("too_slow", "", "the request did not arrive within %s", readTimeout)
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		err = trace.Invalid("too_large", "", "the body is longer than %d bytes", maxBody)
+		err = trace.Invalid("too_large", "", "the body is longer than %d bytes", ingest.MaxBody)
+		if h, ok := chunkedHeaders.LoadAndDelete(&ctx.Request.Header); ok && len(ctx.Request.Header.RawHeaders()) == 0 {
+			h := h.(chunkedHeader)
+			ctx.Request.Header.SetMethod(h.method)
+			ctx.Request.Header.SetRequestURI(h.uri)
+			ctx.Request.Header.SetContentType(h.contentType)
+		}
 		if path, bad := rawPath(ctx.RequestURI()); bad == nil {
 			if d, _ := r.find(string(ctx.Method()), path); d != nil {
-				say = d.refuse
+				say, counts = d.refuse, d.counts
 			}
 		}
 		drain(ctx.Conn())
@@ -118,7 +132,7 @@ func (r *routes) unread(ctx *fasthttp.RequestCtx, err error) {
 		err = trace.Invalid("invalid_framing", "", "the request is not HTTP/1.1 as it should be")
 	}
 	say(ctx, err)
-	unrouted.status(ctx) // when it began to arrive is not known
+	counts.status(ctx) // when it began to arrive is not known
 }
 
 // drain reads on what a client is still sending, for a while: whoever is cut

@@ -34,7 +34,7 @@ func (*PushCmd) Help() string {
 
 Example:
 
-	waytrace push carriers/sf/testdata/*.push
+	waytrace push carriers/sf/testdata/document-json.push
 	waytrace push --as events --key "$KEY" events.json
 	echo '{"Body":{"WaybillRoute":[]}}' | waytrace push -`
 }

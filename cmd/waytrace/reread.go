@@ -21,6 +21,7 @@ type watched[T any] struct {
 
 	looking sync.Mutex    // held by who looks; others take what is there
 	seen    []os.FileInfo // the files when they were read last; nil for one that was not there
+	failed  []os.FileInfo // the files when they could not be read, if they could not
 }
 
 // often is how often files are looked at.
@@ -46,11 +47,16 @@ func (w *watched[T]) get() T {
 	if now >= w.next.Load() && w.looking.TryLock() {
 		defer w.looking.Unlock()
 		w.next.Store(now + int64(often))
-		if seen := w.look(); w.changed(seen) {
-			w.seen = seen
-			if value, err := w.read(); err != nil {
+		if seen := w.look(); changed(w.seen, seen) {
+			// What could not be read is tried again each time, for what was in the way
+			// may go without a trace in the file; it is complained of once.
+			value, err := w.read()
+			switch again := w.failed != nil && !changed(w.failed, seen); {
+			case err != nil && !again:
+				w.failed = seen
 				w.complain(err)
-			} else {
+			case err == nil:
+				w.seen, w.failed = seen, nil
 				w.current.Store(&value)
 			}
 		}
@@ -68,8 +74,8 @@ func (w *watched[T]) look() []os.FileInfo {
 	return seen
 }
 
-func (w *watched[T]) changed(now []os.FileInfo) bool {
-	for i, before := range w.seen {
+func changed(then, now []os.FileInfo) bool {
+	for i, before := range then {
 		after := now[i]
 		if (before == nil) != (after == nil) {
 			return true

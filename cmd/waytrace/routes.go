@@ -24,7 +24,6 @@ type door struct {
 	guard  guard
 	handle handler
 	refuse func(ctx *fasthttp.RequestCtx, err error)
-	counts *doorCounts
 }
 
 // A guard says who stands at the door, or ErrUnauthorized.
@@ -34,14 +33,14 @@ type guard func(ctx *fasthttp.RequestCtx) (trace.Asker, error)
 func publicDoors(in *ingest.Ingest, answers query.Answers, known []carriers.Carrier, g *guards) []door {
 	read, push := g.scope("read"), g.scope("push")
 	doors := []door{
-		{"GET", "/v1/traces/{number}", read, answers.Trace, refuse, nil},
-		{"GET", "/v1/traces", read, answers.Trace, refuse, nil},
-		{"POST", "/v1/traces/batch", read, inflated(answers.TraceBatch), refuse, nil},
-		{"GET", "/v1/status/{number}", read, answers.Status, refuse, nil},
-		{"GET", "/v1/status", read, answers.Status, refuse, nil},
-		{"POST", "/v1/status/batch", read, inflated(answers.StatusBatch), refuse, nil},
-		{"GET", "/v1/references/{reference}", read, answers.References, refuse, nil},
-		{"POST", "/v1/events", push, in.Events, refuse, nil},
+		{"GET", "/v1/traces/{number}", read, answers.Trace, refuse},
+		{"GET", "/v1/traces", read, answers.Trace, refuse},
+		{"POST", "/v1/traces/batch", read, inflated(answers.TraceBatch), refuse},
+		{"GET", "/v1/status/{number}", read, answers.Status, refuse},
+		{"GET", "/v1/status", read, answers.Status, refuse},
+		{"POST", "/v1/status/batch", read, inflated(answers.StatusBatch), refuse},
+		{"GET", "/v1/references/{reference}", read, answers.References, refuse},
+		{"POST", "/v1/events", push, in.Events, refuse},
 	}
 	for _, c := range known {
 		if c.Push == nil {
@@ -50,8 +49,8 @@ func publicDoors(in *ingest.Ingest, answers query.Answers, known []carriers.Carr
 		handle, say := handler(in.Push(c)), in.Refuse(c)
 		for _, name := range append([]string{c.Code}, c.Aliases...) {
 			doors = append(doors,
-				door{"POST", "/push/" + name, g.carrier(c), handle, say, nil},
-				door{"POST", "/push/" + name + "/{token}", g.carrierToken(c), handle, say, nil})
+				door{"POST", "/push/" + name, g.carrier(c), handle, say},
+				door{"POST", "/push/" + name + "/{token}", g.carrierToken(c), handle, say})
 		}
 	}
 	return doors
@@ -69,36 +68,39 @@ func inflated(next handler) handler {
 
 // routes finds the door of a request.
 type routes struct {
-	exact  map[string]*door // "METHOD /path"
-	prefix map[string]*door // "METHOD /path/", for doors with a tail
-	paths  map[string]string
+	exact, prefix   map[string]*opened // "METHOD /path", and "METHOD /path/" for doors with a tail
+	methods, behind map[string]string  // of each such path, for who comes with another
+}
+
+// An opened door counts who came through it.
+type opened struct {
+	door
+	counts *doorCounts
 }
 
 func newRoutes(doors []door) *routes {
-	r := &routes{map[string]*door{}, map[string]*door{}, map[string]string{}}
-	for i := range doors {
-		d := &doors[i]
-		d.counts = countsOf(d.path)
-		into, path := r.exact, d.path
+	r := &routes{map[string]*opened{}, map[string]*opened{}, map[string]string{}, map[string]string{}}
+	for _, d := range doors {
+		o := &opened{d, countsOf(d.path)}
+		into, methods, path := r.exact, r.methods, d.path
 		if at := strings.IndexByte(path, '{'); at >= 0 {
-			into, path = r.prefix, path[:at]
+			into, methods, path = r.prefix, r.behind, path[:at]
 		}
-		into[d.method+" "+path] = d
+		into[d.method+" "+path] = o
 		if d.method == "GET" {
-			into["HEAD "+path] = d
+			into["HEAD "+path] = o
 		}
-		if allowed := r.paths[path]; allowed != "" {
-			r.paths[path] = allowed + ", " + d.method
-		} else {
-			r.paths[path] = d.method
+		if methods[path] != "" {
+			methods[path] += ", "
 		}
+		methods[path] += d.method
 	}
 	return r
 }
 
 // find gives the door of a method and a raw path, and the raw tail of the path
 // where the door has one.
-func (r *routes) find(method, path string) (d *door, tail string) {
+func (r *routes) find(method, path string) (d *opened, tail string) {
 	var buf [128]byte
 	key := append(append(append(buf[:0], method...), ' '), path...)
 	if d = r.exact[string(key)]; d != nil {
@@ -114,11 +116,13 @@ func (r *routes) find(method, path string) (d *door, tail string) {
 // missing says why there is no door: another method, or no such path.
 func (r *routes) missing(ctx *fasthttp.RequestCtx, path string) error {
 	cut := strings.LastIndexByte(path, '/') + 1
-	for _, p := range []string{path, path[:cut]} {
-		if allowed := r.paths[p]; allowed != "" && (p == path || cut < len(path)) {
-			ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed)
-			return trace.Problemf(trace.ErrInvalid, "method_not_allowed", "%s is not for this path: %s is", ctx.Method(), allowed)
-		}
+	allowed := r.methods[path]
+	if allowed == "" && cut < len(path) {
+		allowed = r.behind[path[:cut]]
+	}
+	if allowed != "" {
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed)
+		return trace.Problemf(trace.ErrInvalid, "method_not_allowed", "%s is not for this path: %s is", ctx.Method(), allowed)
 	}
 	return trace.Problemf(trace.ErrNotFound, "no_such_path", "there is nothing at this path")
 }

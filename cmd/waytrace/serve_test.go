@@ -277,6 +277,7 @@ func TestGuards(t *testing.T) {
 		want                     string
 	}{
 		{"no key", "GET", "/v1/status/SF7444400031887", "", nil, 401, `"code":"no_key"`},
+		{"the scheme in lower case", "GET", "/v1/status/SF0000", "", []string{"Authorization", "bearer " + read}, 404, `"not_found"`},
 		{"a wrong key", "GET", "/v1/status/SF7444400031887", "", bearer(read[:len(read)-2] + "AA"), 401, `"code":"unknown_key"`},
 		{"another scope", "GET", "/v1/status/SF7444400031887", "", bearer(pushKey), 403, `"code":"missing_scope"`},
 		{"the push door without its token", "POST", "/push/sf", sampleJSON, nil, 200, `"return_code":"1000"`},
@@ -307,6 +308,12 @@ func TestAddresses(t *testing.T) {
 	closed := start(t)
 	if got := closed.do(t, "POST", "/push/sf", sampleJSON, "X-Forwarded-For", "192.0.2.1"); !strings.Contains(got.body, `"1000"`) {
 		t.Errorf("through an unknown proxy: %s", got.body)
+	}
+	for _, path := range []string{"/push/sf", "/v1/events"} {
+		got := closed.do(t, "POST", path, sampleJSON, "Content-Type", "application/json", "Sec-Fetch-Site", "cross-site")
+		if !strings.Contains(got.body, `"1000"`) && got.status != 401 {
+			t.Errorf("for a page of another site, %s: %d %s", path, got.status, got.body)
+		}
 	}
 	r := start(t, "--trusted-proxies", "127.0.0.0/8", "--carriers.sf.addresses", "192.0.2.0/24")
 	for from, want := range map[string]string{
@@ -366,6 +373,7 @@ func TestAbuse(t *testing.T) {
 		{"control characters in a reference", post("/push/sf", json1, route("orderid", `"a\u0001b"`)), []string{"200 OK", success}},
 		{"2 MB", post("/push/sf", json1, big), []string{"413 Request Entity Too Large", `"return_code":"1000"`}},
 		{"2 MB of form", post("/push/sf", "application/x-www-form-urlencoded", "content="+big), []string{"413 Request Entity Too Large", "<Head>ERR</Head>"}},
+		{"2 MB in chunks", "POST /push/sf HTTP/1.1\r\nHost: w\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n" + big + "\r\n0\r\n\r\n", []string{"413 Request Entity Too Large", "<Head>ERR</Head>"}},
 		{"2 MB of events", post("/v1/events", json1, big), []string{"413 Request Entity Too Large", `"code":"too_large"`}},
 		{"an unknown encoding", "POST /push/sf HTTP/1.1\r\nHost: w\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", []string{`"return_code":"1000"`}},
 		{"an unknown encoding at our door", "POST /v1/events HTTP/1.1\r\nHost: w\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", []string{"415 Unsupported Media Type"}},
@@ -385,6 +393,7 @@ func TestAbuse(t *testing.T) {
 		{"a path in disguise", get("/v1/../admin"), []string{"400 Bad Request", `"code":"invalid_path"`}},
 		{"a path in deeper disguise", get("/v1/%2e%2E/admin"), []string{"400 Bad Request", `"code":"invalid_path"`}},
 		{"an empty segment", get("//v1/status/SF0001"), []string{"400 Bad Request", `"code":"invalid_path"`}},
+		{"a path without its end", get("/v1/traces/"), []string{"404 Not Found", `"code":"no_such_path"`}},
 		{"no such path", get("/v2"), []string{"404 Not Found", `"code":"no_such_path"`}},
 		{"another method", get("/push/sf"), []string{"405 Method Not Allowed", "Allow: POST"}},
 		{"an unknown parameter", get("/v1/status/SF0001?colour=red"), []string{"400 Bad Request", `"field":"colour"`}},

@@ -18,6 +18,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"waytrace/trace"
 )
@@ -133,13 +134,20 @@ type Key struct {
 
 // Parse reads a key. A key that none of the functions above makes is
 // trace.ErrInvalid.
-func Parse(key []byte) (k Key, err error) {
-	bad := fmt.Errorf("key %q: %w", key, trace.ErrInvalid)
+func Parse(key []byte) (Key, error) {
+	if k, ok := parse(key); ok {
+		return k, nil
+	}
+	return Key{}, fmt.Errorf("key %q: %w", key, trace.ErrInvalid)
+}
+
+func parse(key []byte) (k Key, ok bool) {
 	if len(key) < 2 {
-		return Key{}, bad
+		return k, false
 	}
 	k.Kind = key[0]
-	rest, ok := key[1:], true
+	rest := key[1:]
+	ok = true
 	text := func() string {
 		i := bytes.IndexByte(rest, 0)
 		if i < 0 {
@@ -154,7 +162,7 @@ func Parse(key []byte) (k Key, err error) {
 	case KindWaybill:
 		k.Waybill.Number = text()
 		if !ok || len(rest) == 0 || rest[0] > partEvent {
-			return Key{}, bad
+			return k, false
 		}
 		k.IsEvent = rest[0] == partEvent
 		rest = rest[1:]
@@ -164,7 +172,7 @@ func Parse(key []byte) (k Key, err error) {
 		}
 		k.Waybill.Carrier = text()
 		if !ok {
-			return Key{}, bad
+			return k, false
 		}
 		k.Local, k.ID, ok = EventOf(rest)
 	case KindReference:
@@ -173,7 +181,7 @@ func Parse(key []byte) (k Key, err error) {
 		k.Waybill.Carrier = string(rest)
 	case KindFeed:
 		if len(rest) != 10 {
-			return Key{}, bad
+			return k, false
 		}
 		k.Partition = binary.BigEndian.Uint16(rest)
 		k.Seq = binary.BigEndian.Uint64(rest[2:])
@@ -182,12 +190,9 @@ func Parse(key []byte) (k Key, err error) {
 	case KindMeta:
 		k.Name = string(rest)
 	default:
-		return Key{}, bad
+		return k, false
 	}
-	if !ok || k.Kind == KindWaybill && bytes.IndexByte([]byte(k.Waybill.Carrier), 0) >= 0 {
-		return Key{}, bad
-	}
-	return k, nil
+	return k, ok && (k.Kind != KindWaybill || strings.IndexByte(k.Waybill.Carrier, 0) < 0)
 }
 
 // Partitions is how many partitions a directory has. It is fixed when the

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -225,7 +226,8 @@ func (l *load) missing(t *testing.T, url string) (events, lost int) {
 // directory: every acknowledged event is there afterwards.
 func TestKill(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	pushes, events, slowest := int64(0), 0, time.Duration(0)
+	pushes, slowest := int64(0), time.Duration(0)
+	all := newLoad() // of all rounds
 	for round := 0; round < *killRounds; {
 		p := spawn(t, data)
 		l := newLoad()
@@ -258,10 +260,21 @@ func TestKill(t *testing.T) {
 			continue // nothing was in flight: the round does not count
 		}
 		round++
-		pushes, events = pushes+l.acknowledged.Load(), events+n
+		pushes += l.acknowledged.Load()
+		maps.Copy(all.told, l.told)
 		t.Logf("round %2d: %d pushes acknowledged, %d in flight, %d events acknowledged, %d lost", round, l.acknowledged.Load(), flying, n, lost)
 	}
-	t.Logf("%d rounds: %d pushes and %d events acknowledged, all there; slowest start %s", *killRounds, pushes, events, slowest.Round(time.Millisecond))
+	last := spawn(t, data)
+	events, lost := all.missing(t, last.url)
+	all.client.CloseIdleConnections()
+	if lost > 0 {
+		t.Errorf("at the end %d of %d acknowledged events are lost", lost, events)
+	}
+	last.Process.Signal(syscall.SIGTERM)
+	if status := last.wait(); status != 0 {
+		t.Errorf("exit status %d after SIGTERM: %s", status, last.stderr)
+	}
+	t.Logf("%d rounds: %d pushes and %d events acknowledged, %d lost; slowest start %s", *killRounds, pushes, events, lost, slowest.Round(time.Millisecond))
 }
 
 // SIGTERM in the middle of a load: what was taken in is answered and kept, and

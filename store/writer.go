@@ -67,7 +67,7 @@ func (s *Store) write() {
 		}
 	}()
 	defer close(flights)
-	w := writer{store: s, heads: map[trace.Waybill]*liveHead{}}
+	w := writer{store: s, heads: map[trace.Waybill]*liveHead{}, latest: s.reserved}
 	for {
 		var first *request
 		select {
@@ -141,13 +141,14 @@ func (s *Store) land(f flight) {
 
 // A writer is the state of the one goroutine that commits.
 type writer struct {
-	store *Store
-	batch *pebble.Batch
-	heads map[trace.Waybill]*liveHead // touched by the batch that is being built
-	heard trace.HLC                   // the greatest reading in it
-	buf   []byte
-	value []byte
-	entry trace.FeedEntry
+	store  *Store
+	batch  *pebble.Batch
+	heads  map[trace.Waybill]*liveHead // touched by the batch that is being built
+	heard  trace.HLC                   // the greatest reading in it
+	latest trace.HLC                   // the greatest reading ever taken
+	buf    []byte
+	value  []byte
+	entry  trace.FeedEntry
 }
 
 // A liveHead is a head that the batch touches, with what the batch learned of it.
@@ -158,6 +159,17 @@ type liveHead struct {
 	before    trace.Pair
 	changes   []trace.Change
 	events    []liveEvent
+}
+
+// write notes an event for the batch, in place of what the batch had of it.
+func (h *liveHead) write(e liveEvent, kind trace.ChangeKind) {
+	for i := range h.events {
+		if kind == trace.EventRevised && h.events[i].id == e.id {
+			h.events[i] = e
+			return
+		}
+	}
+	h.events = append(h.events, e)
 }
 
 // A liveEvent is an event that the batch writes.
@@ -188,6 +200,11 @@ func (w *writer) commit(requests []*request) flight {
 		return f
 	}
 	batchRequests.Update(float64(len(requests)))
+	if w.store.failed.Load() != nil {
+		// After a failed write of the log, the database must not be given another.
+		w.batch.Close()
+		return f
+	}
 	if err := w.store.db.ApplyNoSyncWait(w.batch, pebble.Sync); err != nil {
 		w.store.fail(err)
 		return f
@@ -207,7 +224,11 @@ func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
 				return fresh, err
 			}
 		}
-		known, heard, text := h.head.References, e.Heard, e.Mark.Text // a union has others
+		// Readings are taken before the queue: one may come behind a later one.
+		e.Relayed = e.Relayed || e.Heard < w.latest
+		w.latest = max(w.latest, e.Heard)
+		heard, text := e.Heard, e.Mark.Text // a union has others
+		brought := e.References
 		e.Taken, err = h.head.Take(e, func() (*trace.Event, error) { return w.have(h, e) })
 		if err != nil {
 			return fresh, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
@@ -217,15 +238,20 @@ func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
 		case trace.Repeat, trace.TooMany:
 			continue
 		case trace.Changed:
+			fresh++
 			kind = trace.EventRevised
 			e.Value = e.Append(nil)
+		case trace.Earlier:
+			e.Taken, kind = trace.Repeat, trace.EventRevised
+			e.Value = e.Append(nil)
+		case trace.Fresh:
+			fresh++
 		}
-		fresh++
 		w.heard = max(w.heard, heard)
-		h.events = append(h.events, liveEvent{e.At.Local, e.ID, e.Value})
+		h.write(liveEvent{e.At.Local, e.ID, e.Value}, kind)
 		h.changes = append(h.changes, trace.Change{Kind: kind, Local: e.At.Local, ID: e.ID, Text: text, Heard: heard})
-		for _, r := range e.References {
-			if trace.ValidReference(r.Text) && !slices.Contains(known, r) {
+		for _, r := range brought {
+			if trace.ValidReference(r.Text) {
 				w.buf = keys.Reference(w.buf[:0], r, e.Waybill)
 				w.set(w.buf, nil)
 			}

@@ -132,7 +132,7 @@ func (s *shelf) merge(t tb, events []Event) (taken []Taken) {
 			t.Fatal(err)
 		}
 		taken = append(taken, did)
-		if did == Fresh || did == Changed {
+		if did == Fresh || did == Changed || did == Earlier {
 			s.events[e.ID] = stored{e.At.Local, e.Append(nil)}
 			changed = true
 		}

@@ -12,9 +12,17 @@ import (
 // quarantined, else one dummy number would make every push cost the more.
 const MaxEvents = 1000
 
-// MaxReferences is how many references one waybill may have. An event that would
-// bring another is quarantined, as one beyond MaxEvents is.
-const MaxReferences = 100
+// What others tell of a carrier's parcel may not crowd out the carrier: this many
+// of MaxEvents are kept for its own source.
+const ownEvents = 200
+
+// MaxReferences is how many references a head names of one account: the first by
+// order, so that it does not matter which came first. All of them lead to the
+// waybill. One event has as many at most, and MaxTexts texts.
+const (
+	MaxReferences = 100
+	MaxTexts      = 32
+)
 
 // A Head is what we know of a waybill without reading its texts: what it takes
 // to answer its status, to recognise a repeat and to run the fold. It is
@@ -65,25 +73,27 @@ const (
 	Repeat  Taken = iota // nothing: we have it
 	Fresh                // an event that we did not have
 	Changed              // an event that we had gained a text, a fuller copy or a reference
-	TooMany              // the waybill has as many events, references or sources as it may; nothing was taken
+	Earlier              // nothing but an earlier hearing of an event that we have: to be kept, but no news
+	TooMany              // the waybill has as many events or sources, or the event as many references or texts, as it may; nothing was taken
 )
 
 // Take adds an event that Seal made ready. Where it is another copy of an event
 // that we have, have must give that event; it is called only when the head
 // alone cannot tell, and its error is returned. Then e becomes the union of
-// both, and is to be encoded anew when the answer is Changed. Fold is to be run
-// when the answer is Fresh or Changed.
+// both, and is to be encoded anew when the answer is Changed or Earlier. Fold is
+// to be run when the answer is Fresh or Changed.
 func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	i := h.find(e.ID)
-	refs := uniteReferences(h.References, indexable(e.References))
-	if len(refs) > MaxReferences && len(refs) > len(h.References) {
-		return TooMany, nil
-	}
 	if i < 0 {
-		if len(h.Entries) >= MaxEvents || len(h.Sources) >= mostSources && !slices.Contains(h.Sources, e.Source) {
+		room := MaxEvents
+		if e.Source != e.Carrier {
+			room -= ownEvents
+		}
+		if len(h.Entries) >= room || len(e.References) > MaxReferences ||
+			len(h.Sources) >= mostSources && !slices.Contains(h.Sources, e.Source) {
 			return TooMany, nil
 		}
-		h.References = refs
+		h.References = cutReferences(uniteReferences(h.References, indexable(e.References)))
 		h.insert(h.entryOf(e))
 		return Fresh, nil
 	}
@@ -97,12 +107,19 @@ func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	if !old.Merge(e) {
 		return Repeat, nil
 	}
+	if len(old.Revisions) > MaxTexts || len(old.References) > MaxReferences {
+		return TooMany, nil
+	}
 	old.Item = e.Item
 	*e = *old
 	e.mark()
+	entry, knew := h.entryOf(e), h.knows(e.References)
+	if knew && entry.same(&h.Entries[i]) {
+		return Earlier, nil
+	}
 	h.Entries = slices.Delete(h.Entries, i, i+1)
-	h.insert(h.entryOf(e))
-	h.References = refs
+	h.insert(entry)
+	h.References = cutReferences(uniteReferences(h.References, indexable(e.References)))
 	return Changed, nil
 }
 
@@ -129,12 +146,27 @@ func (h *Head) repeats(have *Entry, e *Event) bool {
 		return same && have.Hash == e.Mark.entryHash()
 	}
 	known := slices.ContainsFunc(have.Texts, func(t TextMark) bool {
-		return t.Hash == e.Mark.Text && (t.Heard <= e.Heard || !e.Relayed)
+		return t.Hash == e.Mark.Text && t.Heard <= e.Heard
 	})
 	return known && same && have.Hash == e.Mark.Hash
 }
 
-// knows reports whether no reference of refs could be new to the head.
+// cutReferences keeps the first MaxReferences of each account, in place.
+func cutReferences(refs []Reference) []Reference {
+	kept, of := refs[:0], 0
+	for i, r := range refs {
+		if i == 0 || r.Account != refs[i-1].Account {
+			of = 0
+		}
+		if of++; of <= MaxReferences {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// knows reports whether no reference of refs could be new to the waybill. One
+// that the head has no room to name could.
 func (h *Head) knows(refs []Reference) bool {
 	for _, r := range refs {
 		if ValidReference(r.Text) && !slices.Contains(h.References, r) {
@@ -171,6 +203,11 @@ func (h *Head) entryOf(e *Event) Entry {
 		x.Texts = append(x.Texts, TextMark{e.Revisions[i].hash(), e.Revisions[i].Heard})
 	}
 	return x
+}
+
+func (x *Entry) same(o *Entry) bool {
+	return x.ID == o.ID && x.At == o.At && x.Pair == o.Pair && x.Source == o.Source &&
+		x.Table == o.Table && x.Fields == o.Fields && x.Hash == o.Hash && slices.Equal(x.Texts, o.Texts)
 }
 
 // source gives the index of a source's name, adding it if need be.

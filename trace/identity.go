@@ -128,17 +128,28 @@ func (e *Event) Merge(o *Event) (changed bool) {
 // uniteTexts gives the edited texts of both copies in the order of their first
 // hearing, or none while there is but one.
 func (e *Event) uniteTexts(o *Event) []Text {
-	texts := append(e.texts(), o.texts()...)
-	slices.SortFunc(texts, func(a, b Text) int {
-		return cmp.Or(cmp.Compare(a.hash(), b.hash()), cmp.Compare(a.Heard, b.Heard))
+	type hashed struct {
+		Text
+		hash uint64
+	}
+	var all []hashed
+	for _, t := range append(e.texts(), o.texts()...) {
+		all = append(all, hashed{t, t.hash()})
+	}
+	slices.SortFunc(all, func(a, b hashed) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.Heard, b.Heard))
 	})
-	texts = slices.CompactFunc(texts, func(a, b Text) bool { return a.hash() == b.hash() })
-	if len(texts) <= 1 {
+	all = slices.CompactFunc(all, func(a, b hashed) bool { return a.hash == b.hash })
+	if len(all) <= 1 {
 		return nil
 	}
-	slices.SortFunc(texts, func(a, b Text) int {
-		return cmp.Or(cmp.Compare(a.Heard, b.Heard), cmp.Compare(a.hash(), b.hash()))
+	slices.SortFunc(all, func(a, b hashed) int {
+		return cmp.Or(cmp.Compare(a.Heard, b.Heard), cmp.Compare(a.hash, b.hash))
 	})
+	texts := make([]Text, len(all))
+	for i := range all {
+		texts[i] = all[i].Text
+	}
 	return texts
 }
 

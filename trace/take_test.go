@@ -30,7 +30,7 @@ func TestRevisions(t *testing.T) {
 		{"an earlier hearing of the shown text", []Event{told(t, "A", 5), told(t, "B", 9), told(t, "B", 2)},
 			[]Taken{Fresh, Changed, Changed}, []string{"B", "A"}},
 		{"an earlier hearing of the only text, then another between", []Event{told(t, "A", 9), told(t, "A", 2), told(t, "B", 5)},
-			[]Taken{Fresh, Changed, Changed}, []string{"A", "B"}},
+			[]Taken{Fresh, Earlier, Changed}, []string{"A", "B"}},
 		{"three", []Event{told(t, "A", 3), told(t, "C", 1), told(t, "B", 2)}, []Taken{Fresh, Changed, Changed}, []string{"C", "B", "A"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,8 +209,27 @@ func TestTooMany(t *testing.T) {
 	}
 	other = event(2, "sf")
 	other.References = []Reference{{"main", "zzz"}}
-	if got, err := named.Take(sealed(*other), nil); got != TooMany || err != nil || len(named.References) != MaxReferences {
-		t.Errorf("the reference beyond: %v, %v, %d references", got, err, len(named.References))
+	if got, err := named.Take(sealed(*other), nil); got != Fresh || err != nil || len(named.References) != MaxReferences {
+		t.Errorf("an event with a reference beyond: %v, %v, %d references; want it taken", got, err, len(named.References))
+	}
+	other.References[0].Account = "shop"
+	other.Code = "another"
+	if got, err := named.Take(sealed(*other), nil); got != Fresh || err != nil || len(named.References) != MaxReferences+1 {
+		t.Errorf("another account's: %v, %v, %d references", got, err, len(named.References))
+	}
+	crowded := *event(3, "sf")
+	for i := range MaxReferences + 1 {
+		crowded.References = append(crowded.References, Reference{"main", fmt.Sprint("R", i)})
+	}
+	if got, err := named.Take(sealed(crowded), nil); got != TooMany || err != nil {
+		t.Errorf("an event with too many of its own: %v, %v", got, err)
+	}
+	others := fill(MaxEvents-ownEvents, func(int) string { return "api:shop" })
+	if got, err := others.Take(event(MaxEvents, "api:shop"), nil); got != TooMany || err != nil {
+		t.Errorf("another's event where others have their share: %v, %v", got, err)
+	}
+	if got, err := others.Take(event(MaxEvents, "sf"), nil); got != Fresh || err != nil {
+		t.Errorf("the carrier's own: %v, %v", got, err)
 	}
 	many := fill(mostSources, func(i int) string { return fmt.Sprint("api:", i) })
 	if got, err := many.Take(event(mostSources, "sf"), nil); got != TooMany || err != nil {
@@ -291,5 +310,19 @@ func TestARepeatReadsNothing(t *testing.T) {
 	_, err := h.Take(again, func() (*Event, error) { read = true; return sealed(here), nil })
 	if !read || err != nil {
 		t.Errorf("a relayed repeat read the event: %t, %v", read, err)
+	}
+}
+
+// An event that is told in ever new words fills up too.
+func TestTooManyTexts(t *testing.T) {
+	var s shelf
+	for i := range MaxTexts {
+		s.take(t, told(t, fmt.Sprint("text ", i), HLC(i+1)))
+	}
+	if got := s.take(t, told(t, "one more", 99)); got[0] != TooMany {
+		t.Errorf("the text beyond was taken as %v", got)
+	}
+	if got := s.take(t, told(t, "text 7", 99)); got[0] != Repeat {
+		t.Errorf("a known text at the cap was taken as %v", got)
 	}
 }

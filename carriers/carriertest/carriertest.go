@@ -101,7 +101,7 @@ func heads(t testing.TB, events []trace.Event) map[trace.Waybill]*trace.Head {
 		if err != nil {
 			t.Fatalf("event %s: %v", e.ID, err)
 		}
-		if taken == trace.Fresh || taken == trace.Changed {
+		if taken == trace.Fresh || taken == trace.Changed || taken == trace.Earlier {
 			kept[e.Waybill][e.ID] = &e
 			h.Fold()
 		}

@@ -251,6 +251,15 @@ func (f *form) finish(who trace.Asker) *trace.Problem {
 			f.Code += "." + f.Pair.Sub
 		}
 	}
+	if f.Text.Text == "" {
+		// The identity has the text alone: what was said in another field would not count.
+		switch {
+		case f.Text.ZH != "":
+			f.Text.Text, f.Text.ZH, f.Text.Lang = f.Text.ZH, "", trace.ZhHans.String()
+		case f.Text.EN != "":
+			f.Text.Text, f.Text.EN, f.Text.Lang = f.Text.EN, "", trace.EN.String()
+		}
+	}
 	if f.status == "" && f.Code == "" && f.Text.Text == "" && f.Text.EN == "" && f.Text.ZH == "" {
 		return trace.Invalid("missing_description", "description", "the event says nothing: it has no description, no status and no code")
 	}

@@ -3,10 +3,15 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"slices"
 
 	"waytrace/carriers"
 	"waytrace/trace"
 )
+
+// mostFaults is how many faults are kept with a request: its body has them all.
+const mostFaults = 20
 
 // quarantine keeps a request as it came, for the sake of the items in it that
 // were not understood, and returns when it is synced. Without faults it does
@@ -15,6 +20,9 @@ import (
 func (in *Ingest) quarantine(ctx context.Context, r *carriers.Request, carrier string, who trace.Asker, heard trace.HLC, faults []trace.Fault) error {
 	if len(faults) == 0 {
 		return nil
+	}
+	if more := len(faults) - mostFaults; more > 0 {
+		faults = append(slices.Clip(faults[:mostFaults]), trace.Fault{Index: -1, Code: "more", Detail: fmt.Sprintf("and %d faults more", more)})
 	}
 	return unavailable(in.store.Quarantine(ctx, &trace.Quarantined{
 		Heard: heard, Carrier: carrier, Account: who.Account,

@@ -50,6 +50,16 @@ var comparer = func() *pebble.Comparer {
 	c.Name = "waytrace.1"
 	c.Split = keys.Split
 	c.Compare = bytes.Compare
+	// The next prefix after a number's is that of a number beyond it: another zero
+	// byte would still be in this one.
+	c.ImmediateSuccessor = func(dst, prefix []byte) []byte {
+		dst = append(dst, prefix...)
+		if n := len(prefix); n > 0 && prefix[0] == keys.KindWaybill && prefix[n-1] == 0 {
+			dst[len(dst)-1] = 1
+			return dst
+		}
+		return append(dst, 0)
+	}
 	return &c
 }()
 

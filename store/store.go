@@ -266,7 +266,9 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 	case <-r.done:
 		return nil
 	case <-ctx.Done():
-		r.abandoned.Store(true)
+		if r.claimed.CompareAndSwap(false, true) {
+			r.facts, r.kept = nil, nil // they wait for nothing in the queue
+		}
 		return fmt.Errorf("the disk was too slow: %w", trace.ErrUnavailable)
 	case <-s.stopped:
 		// The writer went away between the two selects. It answered all that it

@@ -41,7 +41,7 @@ type request struct {
 	kept  []byte
 	heard trace.HLC
 
-	abandoned atomic.Bool // its caller has gone
+	claimed atomic.Bool // by the writer, or by a caller who has gone
 
 	// The answer, set before done is closed.
 	fresh int
@@ -92,7 +92,7 @@ func (s *Store) gather(first *request) []*request {
 	requests := make([]*request, 0, 64)
 	events, size := 0, 0
 	for r := first; ; {
-		if !r.abandoned.Load() {
+		if r.claimed.CompareAndSwap(false, true) {
 			requests = append(requests, r)
 			if r.facts != nil {
 				events += len(r.facts.Events)

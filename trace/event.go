@@ -121,7 +121,7 @@ const (
 // MaxText is the length of one text of an event, in bytes; other fields hold
 // MaxField. An event beyond is quarantined.
 const (
-	MaxText  = 8 << 10
+	MaxText  = 2 << 10
 	MaxField = 1 << 10
 )
 

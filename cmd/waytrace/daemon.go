@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 
 	"waytrace/carriers"
@@ -99,14 +101,15 @@ func (d *daemon) open() error {
 	if err != nil {
 		return err
 	}
-	g := &guards{keys: keys, open: c.InsecureNoAuth || loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt}
+	g := &guards{keys: keys, everybody: c.InsecureNoAuth, open: loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt}
 
 	a := &admin{store: s, carriers: known, started: time.Now(), draining: d.draining.Load}
 	operators := *g
-	operators.open = c.InsecureNoAuth
+	operators.open = false
 	inside := newRoutes(a.doors(&operators))
 	server := newServer(inside.serve, inside.unread)
 	server.WriteTimeout = 0 // a profile takes as long as it was asked for
+	server.Concurrency = 256
 	if d.admin, err = d.listen("admin listener", c.AdminListen, server, nil); err != nil {
 		return err
 	}
@@ -140,6 +143,7 @@ func (d *daemon) listen(name, address string, server *fasthttp.Server, https *tl
 		return nil, fmt.Errorf("%s: %w: is another waytrace running? choose another address with --listen or --admin-listen", name, err)
 	}
 	at := ln.Addr()
+	ln = patient{ln}
 	if https != nil {
 		ln = tls.NewListener(ln, https)
 	}
@@ -176,6 +180,21 @@ func (d *daemon) listen(name, address string, server *fasthttp.Server, https *tl
 		return <-done
 	})
 	return at, nil
+}
+
+// patient is a listener that waits for a descriptor to become free instead of
+// ending: too many connections are no reason to stop serving those that are there.
+type patient struct{ net.Listener }
+
+func (p patient) Accept() (net.Conn, error) {
+	for {
+		c, err := p.Listener.Accept()
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return c, err
+		}
+		noDescriptors.Inc()
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // closeStore closes the store, or leaves a long compaction to its end: what was
@@ -232,3 +251,5 @@ func (d *daemon) greet(known []carriers.Carrier, keys *Keyring) {
 	fmt.Fprintf(d.people, `waytrace: try  %s %s/push/sf%s -d '{"Body":{"WaybillRoute":[{"mailno":"SF7444400031887","acceptAddress":"test","acceptTime":"2020-05-11 16:56:54","remark":"test","opCode":"80","id":"158918741457126","orderid":"202003225d33322239ddW1df5t3"}]}}' && %s %s/v1/traces/SF7444400031887%s`+"\n",
 		curl, base, token, curl, base, key)
 }
+
+var noDescriptors = metrics.NewCounter(`waytrace_http_accepts_without_descriptor_total`)

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -14,10 +15,12 @@ import (
 
 // guards know who may come in: by key, by token, by address.
 type guards struct {
-	keys    *Keyring
-	open    bool // without any key everybody may: on loopback, or because the operator said so
-	proxies []Network
-	exempt  []Network
+	keys *Keyring
+	// Without any key: everybody may, because the operator said so, or whoever is on
+	// this machine, because the listener is on loopback.
+	everybody, open bool
+	proxies         []Network
+	exempt          []Network
 }
 
 // scope lets in whoever shows a key with the scope.
@@ -25,7 +28,7 @@ func (g *guards) scope(scope string) guard {
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
 		who := trace.Asker{Account: trace.DefaultAccount, Sender: from.String(), Exempt: contains(g.exempt, from)}
-		if g.open && g.keys.Empty() && !foreignPage(ctx) {
+		if g.keys.Empty() && (g.everybody || g.open && !foreignPage(ctx)) {
 			return who, nil
 		}
 		scheme, bearer, _ := strings.Cut(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), " ")
@@ -108,13 +111,22 @@ func (g *guards) address(ctx *fasthttp.RequestCtx) netip.Addr {
 		hops = append(hops, strings.Split(string(line), ",")...)
 	}
 	for i := len(hops) - 1; i >= 0 && contains(g.proxies, peer); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		peer = hop.Unmap()
+		peer = hopAddress(hops[i])
 	}
 	return peer
+}
+
+// hopAddress reads one address of X-Forwarded-For, with or without a port. What
+// cannot be read is nobody's address: never the proxy's.
+func hopAddress(hop string) netip.Addr {
+	hop = strings.TrimSpace(hop)
+	if a, err := netip.ParseAddr(hop); err == nil {
+		return a.Unmap()
+	}
+	if a, err := netip.ParseAddrPort(hop); err == nil {
+		return a.Addr().Unmap()
+	}
+	return netip.Addr{}
 }
 
 // forwarded reports whether a proxy stands between: then a loopback peer says
@@ -128,11 +140,28 @@ func forwarded(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// foreignPage reports whether a browser sends this for a page of another site:
-// then being on this machine says nothing about who asks.
+// foreignPage reports whether a browser may send this for a page of another
+// site: then being on this machine says nothing about who asks. Its requests say
+// so, or name the page they come from, or ask for this machine by a name that is
+// not its own.
 func foreignPage(ctx *fasthttp.RequestCtx) bool {
-	site := string(ctx.Request.Header.Peek("Sec-Fetch-Site"))
-	return site == "cross-site" || site == "same-site"
+	h := &ctx.Request.Header
+	site, origin := string(h.Peek("Sec-Fetch-Site")), string(h.Peek(fasthttp.HeaderOrigin))
+	if site == "cross-site" || site == "same-site" || !ownName(string(h.Host())) {
+		return true
+	}
+	_, host, _ := strings.Cut(origin, "://")
+	return origin != "" && !ownName(host)
+}
+
+// ownName reports whether a host, with or without a port, is this machine's name
+// for itself.
+func ownName(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
 func contains(networks []Network, a netip.Addr) bool {

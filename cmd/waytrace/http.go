@@ -7,8 +7,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,26 +55,25 @@ const misframedHeader = "X-Waytrace-Misframed"
 // refused by the parser; only chunked bodies need a second look.
 func framing(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if h.ContentLength() != chunked {
+		if hasName(h.RawHeaders(), transferEncoding) {
+			h.Set(misframedHeader, "a Transfer-Encoding that is not chunked")
+		}
 		return fasthttp.RequestConfig{}
 	}
-	chunkedHeaders.Store(h, chunkedHeader{string(h.Method()), string(h.RequestURI()), string(h.ContentType())})
 	switch {
 	case !h.IsHTTP11():
 		h.Set(misframedHeader, "Transfer-Encoding in HTTP/1.0")
-	case hasName(h.RawHeaders(), "content-length"):
+	case hasName(h.RawHeaders(), contentLength):
 		h.Set(misframedHeader, "Content-Length and Transfer-Encoding together")
 	}
-	return fasthttp.RequestConfig{}
+	// A body that tells its length as it goes is read a little beyond the limit, for
+	// its door to refuse it in its own words: once the server has cut it off, it has
+	// forgotten whose it was.
+	return fasthttp.RequestConfig{MaxRequestBodySize: 4 * ingest.MaxBody}
 }
 
 // chunked is the length of a body that tells its own.
 const chunked = -1
-
-// chunkedHeaders are the last chunked request of each connection: when its body
-// turns out to be too long, the server has forgotten whose door it was for.
-var chunkedHeaders sync.Map // *fasthttp.RequestHeader → chunkedHeader
-
-type chunkedHeader struct{ method, uri, contentType string }
 
 // refuseMisframed answers a marked request and closes the connection.
 func refuseMisframed(ctx *fasthttp.RequestCtx) bool {
@@ -89,17 +86,24 @@ func refuseMisframed(ctx *fasthttp.RequestCtx) bool {
 	return true
 }
 
-// hasName reports whether header lines as they were sent have a name, given in
-// lower case.
-func hasName(raw []byte, name string) bool {
-	for line := range bytes.SplitSeq(raw, []byte{'\n'}) {
-		before, _, found := bytes.Cut(line, []byte{':'})
-		if found && strings.EqualFold(strings.TrimSpace(string(before)), name) {
+// hasName reports whether header lines as they were sent have a name.
+func hasName(raw, name []byte) bool {
+	for len(raw) > 0 {
+		line, rest, _ := bytes.Cut(raw, lineEnd)
+		at := bytes.IndexByte(line, ':')
+		if at >= len(name) && bytes.EqualFold(bytes.TrimSpace(line[:at]), name) {
 			return true
 		}
+		raw = rest
 	}
 	return false
 }
+
+var (
+	lineEnd          = []byte{'\n'}
+	contentLength    = []byte("content-length")
+	transferEncoding = []byte("transfer-encoding")
+)
 
 // unread answers what fasthttp could not read as a request; the connection is
 // closed behind it. Where the door is known, an overlong body is told in its
@@ -116,12 +120,6 @@ func (r *routes) unread(ctx *fasthttp.RequestCtx, err error) {
 		err = trace.Invalid("too_slow", "", "the request did not arrive within %s", readTimeout)
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		err = trace.Invalid("too_large", "", "the body is longer than %d bytes", ingest.MaxBody)
-		if h, ok := chunkedHeaders.LoadAndDelete(&ctx.Request.Header); ok && len(ctx.Request.Header.RawHeaders()) == 0 {
-			h := h.(chunkedHeader)
-			ctx.Request.Header.SetMethod(h.method)
-			ctx.Request.Header.SetRequestURI(h.uri)
-			ctx.Request.Header.SetContentType(h.contentType)
-		}
 		if path, bad := rawPath(ctx.RequestURI()); bad == nil {
 			if d, _ := r.find(string(ctx.Method()), path); d != nil {
 				say, counts = d.refuse, d.counts

@@ -59,6 +59,9 @@ func publicDoors(in *ingest.Ingest, answers query.Answers, known []carriers.Carr
 // inflated undoes the body's Content-Encoding before the handler reads it.
 func inflated(next handler) handler {
 	return func(ctx *fasthttp.RequestCtx, who trace.Asker) error {
+		if len(ctx.PostBody()) > ingest.MaxBody {
+			return trace.Invalid("too_large", "", "the body is longer than %d bytes", ingest.MaxBody)
+		}
 		if err := ingest.Inflate(&ctx.Request); err != nil {
 			return err
 		}

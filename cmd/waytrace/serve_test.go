@@ -337,9 +337,9 @@ func TestAbuse(t *testing.T) {
 	long := strings.Repeat("A", 300)
 	big := strings.Repeat("x", 2<<20)
 	post := func(path, contentType, body string) string {
-		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: w\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", path, contentType, len(body), body)
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", path, contentType, len(body), body)
 	}
-	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\nHost: w\r\n\r\n" }
+	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 	json1 := "application/json"
 	route := func(field, value string) string {
 		fields := map[string]string{"mailno": `"SF0001"`, "acceptTime": `"2026-11-01 08:00:00"`, "opCode": `"50"`}
@@ -373,16 +373,16 @@ func TestAbuse(t *testing.T) {
 		{"control characters in a reference", post("/push/sf", json1, route("orderid", `"a\u0001b"`)), []string{"200 OK", success}},
 		{"2 MB", post("/push/sf", json1, big), []string{"413 Request Entity Too Large", `"return_code":"1000"`}},
 		{"2 MB of form", post("/push/sf", "application/x-www-form-urlencoded", "content="+big), []string{"413 Request Entity Too Large", "<Head>ERR</Head>"}},
-		{"2 MB in chunks", "POST /push/sf HTTP/1.1\r\nHost: w\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n" + big + "\r\n0\r\n\r\n", []string{"413 Request Entity Too Large", "<Head>ERR</Head>"}},
+		{"2 MB in chunks", "POST /push/sf HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n" + big + "\r\n0\r\n\r\n", []string{"413 Request Entity Too Large", "<Head>ERR</Head>"}},
 		{"2 MB of events", post("/v1/events", json1, big), []string{"413 Request Entity Too Large", `"code":"too_large"`}},
-		{"an unknown encoding", "POST /push/sf HTTP/1.1\r\nHost: w\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", []string{`"return_code":"1000"`}},
-		{"an unknown encoding at our door", "POST /v1/events HTTP/1.1\r\nHost: w\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", []string{"415 Unsupported Media Type"}},
+		{"an unknown encoding", "POST /push/sf HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", []string{`"return_code":"1000"`}},
+		{"an unknown encoding at our door", "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", []string{"415 Unsupported Media Type"}},
 		{"events that are none", post("/v1/events", json1, `{"events":3}`), []string{"400 Bad Request", `application/problem+json`}},
-		{"length and chunks", "POST /push/sf HTTP/1.1\r\nHost: w\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"400 Bad Request", "invalid_framing", "Connection: close"}},
-		{"chunks in HTTP/1.0", "POST /push/sf HTTP/1.0\r\nHost: w\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"400 Bad Request", "invalid_framing"}},
-		{"two lengths", "POST /push/sf HTTP/1.1\r\nHost: w\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", []string{"400 Bad Request", "invalid_framing"}},
-		{"a NUL in a header", "GET /v1/status/SF0001 HTTP/1.1\r\nHost: w\r\nX-A: a\x00b\r\n\r\n", []string{"400 Bad Request"}},
-		{"a header of 20 KB", "GET /v1/status/SF0001 HTTP/1.1\r\nHost: w\r\nX-A: " + strings.Repeat("a", 20<<10) + "\r\n\r\n", []string{"431 "}},
+		{"length and chunks", "POST /push/sf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"400 Bad Request", "invalid_framing", "Connection: close"}},
+		{"chunks in HTTP/1.0", "POST /push/sf HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"400 Bad Request", "invalid_framing"}},
+		{"two lengths", "POST /push/sf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", []string{"400 Bad Request", "invalid_framing"}},
+		{"a NUL in a header", "GET /v1/status/SF0001 HTTP/1.1\r\nHost: localhost\r\nX-A: a\x00b\r\n\r\n", []string{"400 Bad Request"}},
+		{"a header of 20 KB", "GET /v1/status/SF0001 HTTP/1.1\r\nHost: localhost\r\nX-A: " + strings.Repeat("a", 20<<10) + "\r\n\r\n", []string{"431 "}},
 		{"no HTTP", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n", []string{"400 Bad Request"}},
 		{"a number that is too long", get("/v1/traces/" + long), []string{"400 Bad Request", `"code":"invalid_number"`, `"field":"number"`}},
 		{"a number with blanks", get("/v1/status/SF%20%209999"), []string{"404 Not Found", `"code":"not_found"`}},

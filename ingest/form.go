@@ -28,6 +28,11 @@ func decode(body []byte, who trace.Asker, facts *trace.Facts) error {
 		clear(given)
 		e := facts.Event()
 		e.Item, e.Source = i, source
+		if len(item) > maxItem {
+			facts.Drop()
+			facts.Fault(i, "too_long", "", fmt.Sprintf("the event is longer than %d bytes", maxItem))
+			continue
+		}
 		err := carriers.ReadJSON(item, &given)
 		fault := (*trace.Problem)(nil)
 		switch {
@@ -45,6 +50,10 @@ func decode(body []byte, who trace.Asker, facts *trace.Facts) error {
 	}
 	return nil
 }
+
+// maxItem is the length of one event, in bytes: read loosely, a thing of many
+// small parts takes a hundred times its length in memory.
+const maxItem = 64 << 10
 
 // split takes the items out of a body. They borrow it.
 func split(body []byte) (items []json.RawMessage, err error) {

@@ -58,9 +58,13 @@ type Store struct {
 
 	safe       atomic.Uint64         // highest seq that is synced
 	failed     atomic.Pointer[error] // why nothing can be written any more
-	writing    atomic.Int64          // since when the writer is at a batch, unix nanoseconds; 0 is idle
-	complained atomic.Int64          // when background work last complained in the log, unix seconds
-	syncing    atomic.Int64          // since when the oldest unsynced batch waits for the disk; 0 is none
+	fs         vfs.FS
+	room       uint64       // bytes that must be free on the disk
+	looked     atomic.Int64 // when the disk's room was looked at last, unix nanoseconds
+	short      atomic.Bool  // there was too little
+	writing    atomic.Int64 // since when the writer is at a batch, unix nanoseconds; 0 is idle
+	complained atomic.Int64 // when background work last complained in the log, unix seconds
+	syncing    atomic.Int64 // since when the oldest unsynced batch waits for the disk; 0 is none
 }
 
 // Open opens the directory, making it where there is none. It fails when
@@ -69,7 +73,8 @@ type Store struct {
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
-		dir: dir, log: o.Log, fatal: o.Fatal,
+		dir: dir, log: o.Log, fatal: o.Fatal, fs: o.fs,
+		room:    memtablesOfRoom * o.MemTableSize,
 		clock:   trace.Clock{Wall: o.Wall},
 		in:      make(chan *request, queueLength),
 		closing: make(chan struct{}), stopped: make(chan struct{}),
@@ -79,6 +84,12 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	// The database makes the directory itself, and syncs the entry in its parent:
 	// one that was made before it came would be gone after a power cut.
+	// Reading the log of the last run may have to write tables, which never ends on a
+	// full disk: whoever waits should know.
+	slow := time.AfterFunc(5*time.Second, func() {
+		s.log.Warn("store: opening takes long, reading the log of the last run; it never ends where the disk is full", "directory", dir)
+	})
+	defer slow.Stop()
 	_, err := o.fs.Stat(dir)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	s.cache = pebble.NewCache(o.CacheSize)
@@ -104,6 +115,10 @@ func Open(dir string, o Options) (*Store, error) {
 	go s.write()
 	return s, nil
 }
+
+// memtablesOfRoom is how many memtables must fit on the disk for writes to be
+// taken: those in memory, and the log that is being written.
+const memtablesOfRoom = 3
 
 // openError says what would help.
 func openError(dir string, err error) error {
@@ -134,12 +149,29 @@ func (s *Store) Ready() error {
 	if err := s.failed.Load(); err != nil {
 		return *err
 	}
+	if s.full() {
+		return fmt.Errorf("the disk has less than %d MiB left, which the store needs for itself: free some: %w", s.room>>20, trace.ErrUnavailable)
+	}
 	if waited := s.Stalled(); waited > stallLimit {
 		return fmt.Errorf("the disk has not taken a write for %s: is it full, or slow?: %w",
 			waited.Round(100*time.Millisecond), trace.ErrUnavailable)
 	}
 	return nil
 }
+
+// full reports whether the disk has too little room for what is in memory to be
+// written: a log that meets the end of the disk cannot be written on, so writes
+// stop before. It looks at most once in lookEvery.
+func (s *Store) full() bool {
+	now := time.Now().UnixNano()
+	if last := s.looked.Load(); now-last >= int64(lookEvery) && s.looked.CompareAndSwap(last, now) {
+		usage, err := s.fs.GetDiskUsage(s.dir)
+		s.short.Store(err == nil && usage.AvailBytes < s.room)
+	}
+	return s.short.Load()
+}
+
+const lookEvery = 250 * time.Millisecond
 
 // stallLimit is how long a write may take before the store is not ready: the
 // carriers' three seconds.
@@ -246,7 +278,8 @@ func (s *Store) Quarantine(ctx context.Context, q *trace.Quarantined) error {
 
 // submit hands a request to the writer and waits for its answer.
 func (s *Store) submit(ctx context.Context, r *request) error {
-	// A disk that has not answered for seconds will not answer this one in time.
+	// A disk that has not answered for seconds will not answer this one in time,
+	// and one that is full is not asked.
 	if err := s.Ready(); err != nil {
 		return err
 	}

@@ -498,3 +498,72 @@ func TestCloseUnderLoad(t *testing.T) {
 	})
 	mustAgree(t, s)
 }
+
+// smallDisk says how much room there is.
+type smallDisk struct {
+	vfs.FS
+	free *atomic.Uint64
+}
+
+func (d smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: d.free.Load()}, nil
+}
+
+// A disk that is nearly full takes no more writes, is read as before, and takes
+// writes again when there is room.
+func TestFullDisk(t *testing.T) {
+	var free atomic.Uint64
+	free.Store(1 << 30)
+	s := open(t, smallDisk{vfs.NewMem(), &free})
+	push(t, s, scan("SF0001", "50", trace.PickedUp, 1))
+	free.Store(1 << 20)
+	s.looked.Store(0)
+	_, err := s.Append(t.Context(), sealed(t, s, scan("SF0001", "80", trace.Delivered, 2)))
+	if !isUnavailable(err) || !strings.Contains(err.Error(), "free some") {
+		t.Errorf("without room: %v", err)
+	}
+	if got := read(t, s, "SF0001"); len(got.Events) != 1 {
+		t.Errorf("%d events are read", len(got.Events))
+	}
+	free.Store(1 << 30)
+	s.looked.Store(0)
+	if fresh := push(t, s, scan("SF0001", "80", trace.Delivered, 2)); fresh != 1 {
+		t.Errorf("with room again: fresh = %d", fresh)
+	}
+	mustAgree(t, s)
+}
+
+// Whatever a number's keys are, the next prefix is behind all of them and before
+// the next number's.
+func TestNextPrefix(t *testing.T) {
+	prefix := keys.Waybill(nil, "SF0001")
+	next := comparer.ImmediateSuccessor(nil, prefix)
+	last := keys.Event(nil, trace.Waybill{Number: "SF0001", Carrier: "zzz"}, 1<<62, ^trace.ID(0))
+	if comparer.Compare(next, last) <= 0 || comparer.Compare(next, keys.Waybill(nil, "SF00010")) >= 0 {
+		t.Errorf("behind %q comes %q", prefix, next)
+	}
+	if got := comparer.ImmediateSuccessor(nil, []byte("mform")); string(got) != "mform\x00" {
+		t.Errorf("behind another key comes %q", got)
+	}
+}
+
+// The hearings of two callers may come to the writer in the other order: the
+// text that was first heard last is shown all the same.
+func TestHearingsOutOfOrder(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	tell := func(text string) *trace.Facts {
+		e := scan("SF0001", "50", trace.PickedUp, 1)
+		e.Text.Text = text
+		return sealed(t, s, e)
+	}
+	first, second, third := tell("A"), tell("B"), tell("A")
+	for _, facts := range []*trace.Facts{third, second, first} {
+		if _, err := s.Append(t.Context(), facts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := read(t, s, "SF0001").Events[0].Text.Text; got != "B" {
+		t.Errorf("%q is shown, want B: A was heard before it", got)
+	}
+	mustAgree(t, s)
+}

@@ -63,7 +63,7 @@ const (
 // serve runs the daemon until ctx ends or a listener fails, and stops it.
 func serve(ctx context.Context, c *Config, log *slog.Logger, people io.Writer) error {
 	d := &daemon{config: c, log: log, people: people, failed: make(chan error, 2)}
-	err := d.open()
+	err := d.open(ctx)
 	if err == nil {
 		select {
 		case <-ctx.Done():
@@ -78,7 +78,7 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, people io.Writer) e
 }
 
 // open opens all in order.
-func (d *daemon) open() error {
+func (d *daemon) open(ctx context.Context) error {
 	c := d.config
 	carriers.JSONBy = map[string]carriers.JSONLibrary{"sonic": carriers.Sonic, "std": carriers.Std}[c.JSONDecoder]
 	keys, err := openKeyring(c.Keys(), d.log)
@@ -90,7 +90,7 @@ func (d *daemon) open() error {
 	}
 	failures.Store(&report)
 
-	s, err := store.Open(c.Data, store.Options{CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.Memtable), Log: d.log})
+	s, err := d.openStore(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,6 +134,26 @@ func (d *daemon) open() error {
 	d.onStop("ready", func() error { d.draining.Store(true); return nil })
 	d.greet(known, keys)
 	return nil
+}
+
+// openStore opens the store, which may take long after a crash, unless ctx ends
+// first: then the process ends, and the next start begins anew.
+func (d *daemon) openStore(ctx context.Context) (*store.Store, error) {
+	type opened struct {
+		store *store.Store
+		err   error
+	}
+	c, done := d.config, make(chan opened, 1)
+	go func() {
+		s, err := store.Open(c.Data, store.Options{CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.Memtable), Log: d.log})
+		done <- opened{s, err}
+	}()
+	select {
+	case o := <-done:
+		return o.store, o.err
+	case <-ctx.Done():
+		return nil, errors.New("stopped while the store was being opened")
+	}
 }
 
 // listen opens a listener and serves it until it is stopped.

@@ -104,6 +104,9 @@ func (r *running) do(t *testing.T, method, address, body string, headers ...stri
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := r.client.Do(req)
@@ -315,12 +318,22 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("for a page of another site, %s: %d %s", path, got.status, got.body)
 		}
 	}
+	for _, headers := range [][2]string{{"Host", "evil.example"}, {"Origin", "http://evil.example"}, {"Origin", "null"}} {
+		for _, path := range []string{"/push/sf", "/v1/events", closed.admin + "/checkpoint"} {
+			got := closed.do(t, "POST", path, sampleJSON, "Content-Type", "application/json", headers[0], headers[1])
+			if !strings.Contains(got.body, `"1000"`) && got.status != 401 {
+				t.Errorf("with %s, %s: %d %s", headers, path, got.status, got.body)
+			}
+		}
+	}
 	r := start(t, "--trusted-proxies", "127.0.0.0/8", "--carriers.sf.addresses", "192.0.2.0/24")
 	for from, want := range map[string]string{
 		"192.0.2.7":               success,
 		"198.51.100.1":            `"1000"`,
 		"192.0.2.7, 198.51.100.1": `"1000"`, // the client claims an address, the proxy wrote the last
 		"198.51.100.1, 192.0.2.7": success,
+		"192.0.2.7:4711":          success,
+		"":                        `"1000"`,
 		"nonsense":                `"1000"`,
 	} {
 		if got := r.do(t, "POST", "/push/sf", sampleJSON, "X-Forwarded-For", from); !strings.Contains(got.body, want) {
@@ -380,6 +393,7 @@ func TestAbuse(t *testing.T) {
 		{"events that are none", post("/v1/events", json1, `{"events":3}`), []string{"400 Bad Request", `application/problem+json`}},
 		{"length and chunks", "POST /push/sf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"400 Bad Request", "invalid_framing", "Connection: close"}},
 		{"chunks in HTTP/1.0", "POST /push/sf HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"400 Bad Request", "invalid_framing"}},
+		{"a length and another encoding", "POST /push/sf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: identity\r\n\r\n{}", []string{"400 Bad Request", "invalid_framing"}},
 		{"two lengths", "POST /push/sf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", []string{"400 Bad Request", "invalid_framing"}},
 		{"a NUL in a header", "GET /v1/status/SF0001 HTTP/1.1\r\nHost: localhost\r\nX-A: a\x00b\r\n\r\n", []string{"400 Bad Request"}},
 		{"a header of 20 KB", "GET /v1/status/SF0001 HTTP/1.1\r\nHost: localhost\r\nX-A: " + strings.Repeat("a", 20<<10) + "\r\n\r\n", []string{"431 "}},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,6 +87,12 @@ func (s *fakeStore) Quarantine(ctx context.Context, q *trace.Quarantined) error 
 // demo is a carrier that pushes scans as JSON, or as a form with the JSON in
 // it, and is answered in kind. Its code is the test's, so that no test counts
 // for another.
+// fresh makes a carrier's code that no test has counted under, however often it
+// runs.
+func fresh(code string) string { return fmt.Sprint(code, "-", runs.Add(1)) }
+
+var runs atomic.Int64
+
 func demo(code string) carriers.Carrier {
 	return carriers.Carrier{Code: code, Push: &carriers.Push{Decode: decodeDemo(code), Answer: answerDemo}}
 }

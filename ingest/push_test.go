@@ -21,8 +21,9 @@ import (
 func TestPushIsKeptAndAnsweredInTheCarriersWords(t *testing.T) {
 	store := new(fakeStore)
 	in := New(store, nil, Options{})
-	h := open(t, in, demo("kept"))
-	counts := countsOf("kept")
+	code := fresh("kept")
+	h := open(t, in, demo(code))
+	counts := countsOf(code)
 
 	for round := range 2 {
 		if got, want := h.post(t, "/push", twoScans), (reply{200, yes, "application/json", ""}); got != want {
@@ -49,7 +50,8 @@ func TestPushIsKeptAndAnsweredInTheCarriersWords(t *testing.T) {
 
 func TestBytesThatDoNotParseAreRefusedAndNotKept(t *testing.T) {
 	store := new(fakeStore)
-	h := open(t, New(store, nil, Options{}), demo("unparsed"))
+	code := fresh("unparsed")
+	h := open(t, New(store, nil, Options{}), demo(code))
 	for _, body := range []string{"", "[", `{"a":`, "\x00", `[{"No":1}]`, "[]trailing"} {
 		want := reply{200, no, "application/json", ""}
 		if body == "\x00" { // its shape is a form's
@@ -62,7 +64,7 @@ func TestBytesThatDoNotParseAreRefusedAndNotKept(t *testing.T) {
 	if len(store.calls) != 0 {
 		t.Errorf("the store was called: %v", store.calls)
 	}
-	if got := refusalsOf("unparsed")[invalid].total.Get(); got != 6 {
+	if got := refusalsOf(code)[invalid].total.Get(); got != 6 {
 		t.Errorf("counted %d refusals, want 6", got)
 	}
 }
@@ -122,7 +124,8 @@ func faultsOf(faults []trace.Fault) (list []string) {
 
 func TestEventsBeyondAWaybillsRoomAreQuarantined(t *testing.T) {
 	store := &fakeStore{full: "SF0000"}
-	h := open(t, New(store, nil, Options{}), demo("full"))
+	code := fresh("full")
+	h := open(t, New(store, nil, Options{}), demo(code))
 	body := `[{"No":"SF1234","Time":"2026-11-20 16:56:54"},{"No":"SF0000","Time":"2026-11-20 16:56:54"},{"No":"SF1234","Time":"?"}]`
 	if got := h.post(t, "/push", body); got.body != yes {
 		t.Errorf("got %+v, want success", got)
@@ -133,7 +136,7 @@ func TestEventsBeyondAWaybillsRoomAreQuarantined(t *testing.T) {
 	if got, want := faultsOf(store.quarantined[0].Faults), []string{"1 too_many_events", "2 invalid_time"}; !slices.Equal(got, want) {
 		t.Errorf("faults %v, want %v", got, want)
 	}
-	if c := countsOf("full"); c.fresh.Get() != 1 || c.quarantined.Get() != 2 {
+	if c := countsOf(code); c.fresh.Get() != 1 || c.quarantined.Get() != 2 {
 		t.Errorf("counted %d fresh and %d quarantined, want 1 and 2", c.fresh.Get(), c.quarantined.Get())
 	}
 }

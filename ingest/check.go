@@ -50,7 +50,7 @@ func crowdedOut(facts *trace.Facts, names carriers.Names) {
 	for i := range facts.Events {
 		if e := &facts.Events[i]; e.Taken == trace.TooMany {
 			facts.Fault(e.Item, "too_many_events", names.Of("number"),
-				fmt.Sprintf("waybill %s at %s has as many events (%d) or sources, or this event as many texts (%d) or references (%d), as it may",
+				fmt.Sprintf("waybill %s at %s has as many events (up to %d) or sources, or this event as many texts (%d) or references (%d), as it may",
 					e.Number, e.Carrier, trace.MaxEvents, trace.MaxTexts, trace.MaxReferences))
 		}
 	}

@@ -136,7 +136,7 @@ func TestEventsFaults(t *testing.T) {
 		{`{` + base + `,"carrier":"ups"}`, "not_yours", "carrier: this key is for sf, yto only"},
 		{`{` + base + `,"description":""}`, "missing_description", "description: the event says nothing: it has no description, no status and no code"},
 		{`{` + base + `,"number":""}`, "missing_number", "number: the event names no waybill"},
-		{`{` + base + `,"number":"SF0000"}`, "too_many_events", "number: waybill SF0000 at sf has as many events (1000) or sources, or this event as many texts (32) or references (100), as it may"},
+		{`{` + base + `,"number":"SF0000"}`, "too_many_events", "number: waybill SF0000 at sf has as many events (up to 1000) or sources, or this event as many texts (32) or references (100), as it may"},
 	} {
 		store.known, store.quarantined = nil, nil
 		body := `{"events":[{` + base + `},` + c.event + `]}`

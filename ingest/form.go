@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -264,9 +265,9 @@ func (f *form) finish(who trace.Asker) *trace.Problem {
 		// The identity has the text alone: what was said in another field would not count.
 		switch {
 		case f.Text.ZH != "":
-			f.Text.Text, f.Text.ZH, f.Text.Lang = f.Text.ZH, "", trace.ZhHans.String()
+			f.Text.Text, f.Text.ZH, f.Text.Lang = f.Text.ZH, "", cmp.Or(f.Text.Lang, trace.ZhHans.String())
 		case f.Text.EN != "":
-			f.Text.Text, f.Text.EN, f.Text.Lang = f.Text.EN, "", trace.EN.String()
+			f.Text.Text, f.Text.EN, f.Text.Lang = f.Text.EN, "", cmp.Or(f.Text.Lang, trace.EN.String())
 		}
 	}
 	if f.status == "" && f.Code == "" && f.Text.Text == "" && f.Text.EN == "" && f.Text.ZH == "" {

@@ -59,8 +59,9 @@ type Store struct {
 	safe       atomic.Uint64         // highest seq that is synced
 	failed     atomic.Pointer[error] // why nothing can be written any more
 	fs         vfs.FS
-	room       uint64       // bytes that must be free on the disk
-	looked     atomic.Int64 // when the disk's room was looked at last, unix nanoseconds
+	room       uint64 // bytes that must be free on the disk
+	opened     time.Time
+	looked     atomic.Int64 // when the disk's room was looked at last, since opened
 	short      atomic.Bool  // there was too little
 	writing    atomic.Int64 // since when the writer is at a batch, unix nanoseconds; 0 is idle
 	complained atomic.Int64 // when background work last complained in the log, unix seconds
@@ -73,7 +74,7 @@ type Store struct {
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
-		dir: dir, log: o.Log, fatal: o.Fatal, fs: o.fs,
+		dir: dir, log: o.Log, fatal: o.Fatal, fs: o.fs, opened: time.Now(),
 		room:    memtablesOfRoom * o.MemTableSize,
 		clock:   trace.Clock{Wall: o.Wall},
 		in:      make(chan *request, queueLength),
@@ -82,17 +83,17 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.fatal == nil {
 		s.fatal = func(string) { os.Exit(1) }
 	}
-	// The database makes the directory itself, and syncs the entry in its parent:
-	// one that was made before it came would be gone after a power cut.
-	// Reading the log of the last run may have to write tables, which never ends on a
-	// full disk: whoever waits should know.
+	// Reading the log of the last run may have to write tables, which may never end on
+	// a full disk: whoever waits should know.
 	slow := time.AfterFunc(5*time.Second, func() {
-		s.log.Warn("store: opening takes long, reading the log of the last run; it never ends where the disk is full", "directory", dir)
+		s.log.Warn("store: opening takes long, reading the log of the last run; is the disk full?", "directory", dir)
 	})
 	defer slow.Stop()
 	_, err := o.fs.Stat(dir)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	s.cache = pebble.NewCache(o.CacheSize)
+	// The database makes the directory itself, and syncs the entry in its parent:
+	// one that was made before it came would be gone after a power cut.
 	db, err := pebble.Open(dir, s.pebbleOptions(s.cache, o))
 	if err != nil {
 		s.cache.Unref()
@@ -149,10 +150,11 @@ func (s *Store) Ready() error {
 	if err := s.failed.Load(); err != nil {
 		return *err
 	}
-	if s.full() {
+	waited := s.Stalled()
+	if waited <= stallLimit && s.full() {
 		return fmt.Errorf("the disk has less than %d MiB left, which the store needs for itself: free some: %w", s.room>>20, trace.ErrUnavailable)
 	}
-	if waited := s.Stalled(); waited > stallLimit {
+	if waited > stallLimit {
 		return fmt.Errorf("the disk has not taken a write for %s: is it full, or slow?: %w",
 			waited.Round(100*time.Millisecond), trace.ErrUnavailable)
 	}
@@ -163,8 +165,8 @@ func (s *Store) Ready() error {
 // written: a log that meets the end of the disk cannot be written on, so writes
 // stop before. It looks at most once in lookEvery.
 func (s *Store) full() bool {
-	now := time.Now().UnixNano()
-	if last := s.looked.Load(); now-last >= int64(lookEvery) && s.looked.CompareAndSwap(last, now) {
+	now := int64(time.Since(s.opened))
+	if last := s.looked.Load(); (last == 0 || now-last >= int64(lookEvery)) && s.looked.CompareAndSwap(last, now) {
 		usage, err := s.fs.GetDiskUsage(s.dir)
 		s.short.Store(err == nil && usage.AvailBytes < s.room)
 	}

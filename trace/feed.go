@@ -27,7 +27,7 @@ type ChangeKind uint8
 // The kinds of change. Their numbers are the stored form.
 const (
 	EventAdded   ChangeKind = 1 // an event that was not known
-	EventRevised ChangeKind = 2 // a known event gained a text, a fuller copy or a reference
+	EventRevised ChangeKind = 2 // a known event gained a text, a fuller copy, a reference or an earlier hearing
 )
 
 // A Change names one event that is news; its texts lie under its own key.

@@ -151,14 +151,18 @@ func (h *Head) repeats(have *Entry, e *Event) bool {
 	return known && same && have.Hash == e.Mark.Hash
 }
 
-// cutReferences keeps the first MaxReferences of each account, in place.
+// allReferences is how many references a head names of all accounts together.
+const allReferences = 2048
+
+// cutReferences keeps the first MaxReferences of each account and the first
+// allReferences of all, in place.
 func cutReferences(refs []Reference) []Reference {
 	kept, of := refs[:0], 0
 	for i, r := range refs {
 		if i == 0 || r.Account != refs[i-1].Account {
 			of = 0
 		}
-		if of++; of <= MaxReferences {
+		if of++; of <= MaxReferences && len(kept) < allReferences {
 			kept = append(kept, r)
 		}
 	}
@@ -264,7 +268,7 @@ const (
 	entryOwnTable   = 0b0100_0000 // table and fields follow; else those of the entry before
 	entryManyTexts  = 0b1000_0000
 	headCorrected   = 0b0000_0001
-	manyReferences  = 1 << 12 // no head has as many: a length beyond is a broken value
+	manyReferences  = allReferences // a length beyond is a broken value
 	mostSources     = 255
 	literalSubShift = 1
 )

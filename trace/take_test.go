@@ -217,6 +217,19 @@ func TestTooMany(t *testing.T) {
 	if got, err := named.Take(sealed(*other), nil); got != Fresh || err != nil || len(named.References) != MaxReferences+1 {
 		t.Errorf("another account's: %v, %v, %d references", got, err, len(named.References))
 	}
+	for account := range 60 {
+		x := *event(100+account, "sf")
+		for i := range MaxReferences {
+			x.References = append(x.References, Reference{fmt.Sprint("shop ", account), fmt.Sprint("R", i)})
+		}
+		if got, err := named.Take(sealed(x), nil); got != Fresh || err != nil {
+			t.Fatalf("account %d: %v, %v", account, got, err)
+		}
+	}
+	var decoded Head
+	if err := DecodeHead(&decoded, named.Append(nil)); err != nil || len(decoded.References) != allReferences {
+		t.Errorf("a head with the references of many accounts: %v, %d of them", err, len(decoded.References))
+	}
 	crowded := *event(3, "sf")
 	for i := range MaxReferences + 1 {
 		crowded.References = append(crowded.References, Reference{"main", fmt.Sprint("R", i)})

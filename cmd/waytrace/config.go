@@ -39,7 +39,7 @@ type Config struct {
 	AtOnce        int  `help:"Requests of one key that may be under way at once; more get 503. A carrier's own is carriers.<code>.at-once." default:"64"`
 	BytesInFlight Size `help:"Bytes of bodies that may be worked on at once, of all senders together; more get 503. What is still arriving is bounded by --connections." default:"256MiB"`
 
-	Connections int `help:"Connections that may be open at once; each may hold one body of up to 1 MiB while it arrives." default:"2048" placeholder:"N"`
+	Connections int `help:"Connections that may be open at once; each may hold one body of up to 1 MiB (2 MiB in chunks) while it arrives." default:"2048" placeholder:"N"`
 
 	JSONDecoder string `name:"json-decoder" help:"What reads JSON: sonic (fast) or std (Go's own)." default:"sonic" enum:"sonic,std"`
 	LogLevel    string `help:"Least level that is logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`

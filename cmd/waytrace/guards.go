@@ -66,7 +66,7 @@ func (g *guards) carrier(c carriers.Carrier) guard {
 			return who, nil
 		}
 		return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
-			"this door is open to this machine alone until carriers.%s.tokens or addresses are set", c.Code)
+			"this door is open to this machine alone, by the name localhost, until carriers.%s.tokens or addresses are set", c.Code)
 	}
 }
 
@@ -161,7 +161,7 @@ func ownName(host string) bool {
 		host = h
 	}
 	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || err == nil && a.Unmap().IsLoopback()
 }
 
 func contains(networks []Network, a netip.Addr) bool {

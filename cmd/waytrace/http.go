@@ -66,10 +66,10 @@ func framing(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	case hasName(h.RawHeaders(), contentLength):
 		h.Set(misframedHeader, "Content-Length and Transfer-Encoding together")
 	}
-	// A body that tells its length as it goes is read a little beyond the limit, for
-	// its door to refuse it in its own words: once the server has cut it off, it has
-	// forgotten whose it was.
-	return fasthttp.RequestConfig{MaxRequestBodySize: 4 * ingest.MaxBody}
+	// A body that tells its length as it goes is read beyond the limit, for its door
+	// to refuse it in its own words: once the server has cut it off, it has forgotten
+	// whose it was.
+	return fasthttp.RequestConfig{MaxRequestBodySize: 2*ingest.MaxBody + 4<<10}
 }
 
 // chunked is the length of a body that tells its own.

@@ -47,7 +47,10 @@ func (w *watched[T]) get() T {
 	if now >= w.next.Load() && w.looking.TryLock() {
 		defer w.looking.Unlock()
 		w.next.Store(now + int64(often))
-		if seen := w.look(); changed(w.seen, seen) {
+		seen := w.look()
+		if !changed(w.seen, seen) {
+			w.failed = nil
+		} else {
 			// What could not be read is tried again each time, for what was in the way
 			// may go without a trace in the file; it is complained of once.
 			value, err := w.read()

@@ -9,10 +9,6 @@ import (
 	"waytrace/trace"
 )
 
-// mostReferences is how many references one event may bring: as many as are
-// ever shown of a waybill. Uniting them costs the square of their number.
-const mostReferences = 32
-
 // check judges every event the same way for all carriers. Those that pass are
 // sealed; of each of the others a fault is left, in their order.
 // names are the sender's names of our fields; nil where they are ours.
@@ -20,7 +16,7 @@ func check(facts *trace.Facts, names carriers.Names, heard trace.HLC) {
 	kept := 0
 	for i := range facts.Events {
 		e := &facts.Events[i]
-		if fault, ok := judge(e, heard); !ok {
+		if fault, ok := e.Check(heard.Milli()); !ok {
 			fault.Index, fault.Field = e.Item, names.Of(fault.Field)
 			facts.Faults = append(facts.Faults, fault)
 			continue
@@ -33,14 +29,6 @@ func check(facts *trace.Facts, names carriers.Names, heard trace.HLC) {
 	}
 	clear(facts.Events[kept:])
 	facts.Events = facts.Events[:kept]
-}
-
-func judge(e *trace.Event, heard trace.HLC) (fault trace.Fault, ok bool) {
-	if n := len(e.References); n > mostReferences {
-		return trace.Fault{Code: "too_many_references", Field: "references",
-			Detail: fmt.Sprintf("an event has at most %d, this one has %d", mostReferences, n)}, false
-	}
-	return e.Check(heard.Milli())
 }
 
 // crowdedOut leaves a fault of each event that the store did not take because

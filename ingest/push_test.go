@@ -148,7 +148,7 @@ func TestAnEventWithTooManyReferencesIsQuarantined(t *testing.T) {
 		e.Item = n
 		e.Waybill = trace.Waybill{Number: "SF1234", Carrier: "sf"}
 		e.At, _ = trace.ParseLocal("2026-11-20 16:56:54", trace.China, trace.ZoneCarrier)
-		for i := range mostReferences + n {
+		for i := range trace.MaxReferences + n {
 			e.References = append(e.References, trace.Reference{Account: "main", Text: fmt.Sprint("R", i)})
 		}
 	}

@@ -330,11 +330,7 @@ func (e *Event) decode(src []byte) error {
 }
 
 func (t *Text) decode(in *easyproto.FieldContext) error {
-	src, ok := in.MessageData()
-	if !ok {
-		return ErrInvalid
-	}
-	return eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
+	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
 		switch fc.FieldNum {
 		case textText:
 			t.Text, ok = fc.String()
@@ -356,11 +352,7 @@ func (t *Text) decode(in *easyproto.FieldContext) error {
 }
 
 func (r *Reference) decode(in *easyproto.FieldContext) error {
-	src, ok := in.MessageData()
-	if !ok {
-		return ErrInvalid
-	}
-	return eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
+	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
 		switch fc.FieldNum {
 		case referenceAccount:
 			r.Account, ok = fc.String()
@@ -386,4 +378,13 @@ func eachField(src []byte, take func(*easyproto.FieldContext) bool) error {
 		src = rest
 	}
 	return nil
+}
+
+// eachFieldIn does the same for a message within another.
+func eachFieldIn(in *easyproto.FieldContext, take func(*easyproto.FieldContext) bool) error {
+	src, ok := in.MessageData()
+	if !ok {
+		return fmt.Errorf("field %d is no message: %w", in.FieldNum, ErrInvalid)
+	}
+	return eachField(src, take)
 }

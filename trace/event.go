@@ -153,6 +153,10 @@ func (e *Event) Check(now int64) (f Fault, ok bool) {
 	if !within(e.Longitude, 180) {
 		return Fault{Code: "invalid_position", Field: "longitude", Detail: "a longitude is -180 to 180 degrees"}, false
 	}
+	if n := len(e.References); n > MaxReferences {
+		return Fault{Code: "too_many_references", Field: "references",
+			Detail: fmt.Sprintf("an event has at most %d, this one has %d", MaxReferences, n)}, false
+	}
 	return e.checkTexts()
 }
 

@@ -125,11 +125,7 @@ func DecodeFeedEntry(f *FeedEntry, value []byte) error {
 }
 
 func (g *Group) decode(in *easyproto.FieldContext) error {
-	src, ok := in.MessageData()
-	if !ok {
-		return ErrInvalid
-	}
-	return eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
+	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
 		switch fc.FieldNum {
 		case groupNumber:
 			g.Number, ok = fc.String()
@@ -151,11 +147,7 @@ func (g *Group) decode(in *easyproto.FieldContext) error {
 }
 
 func (p *Pair) decode(in *easyproto.FieldContext) error {
-	src, ok := in.MessageData()
-	if !ok {
-		return ErrInvalid
-	}
-	return eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
+	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
 		switch fc.FieldNum {
 		case pairStatus:
 			var n uint32
@@ -169,11 +161,7 @@ func (p *Pair) decode(in *easyproto.FieldContext) error {
 }
 
 func (c *Change) decode(in *easyproto.FieldContext) error {
-	src, ok := in.MessageData()
-	if !ok {
-		return ErrInvalid
-	}
-	err := eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
+	err := eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
 		var n uint64
 		switch fc.FieldNum {
 		case changeKind:

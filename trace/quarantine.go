@@ -100,11 +100,7 @@ func DecodeQuarantined(q *Quarantined, value []byte) error {
 }
 
 func (f *Fault) decode(in *easyproto.FieldContext) error {
-	src, ok := in.MessageData()
-	if !ok {
-		return ErrInvalid
-	}
-	return eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
+	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
 		switch fc.FieldNum {
 		case faultIndex:
 			var n int32

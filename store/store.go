@@ -137,9 +137,6 @@ func openError(dir string, err error) error {
 // Now is the next reading of the node's clock.
 func (s *Store) Now() trace.HLC { return s.clock.Now() }
 
-// Node is the id of this directory, born with it.
-func (s *Store) Node() trace.Origin { return s.node }
-
 // SafeMark is the highest seq of the feed that is synced. What is beyond it must
 // not leave the node.
 func (s *Store) SafeMark() uint64 { return s.safe.Load() }

@@ -220,7 +220,7 @@ func TestReopen(t *testing.T) {
 	fs := vfs.NewMem()
 	s := open(t, fs)
 	push(t, s, scan("SF0001", "50", trace.PickedUp, 1))
-	node, mark, now := s.Node(), s.SafeMark(), s.Now()
+	node, mark, now := s.node, s.SafeMark(), s.Now()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -231,8 +231,8 @@ func TestReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if s.Node() != node || s.SafeMark() != mark || s.Now() <= now {
-		t.Errorf("node %s, mark %d, clock %d; want %s, %d, beyond %d", s.Node(), s.SafeMark(), s.Now(), node, mark, now)
+	if s.node != node || s.SafeMark() != mark || s.Now() <= now {
+		t.Errorf("node %s, mark %d, clock %d; want %s, %d, beyond %d", s.node, s.SafeMark(), s.Now(), node, mark, now)
 	}
 	if fresh := push(t, s, scan("SF0001", "50", trace.PickedUp, 1), scan("SF0001", "80", trace.Delivered, 2)); fresh != 1 {
 		t.Errorf("fresh = %d, want 1", fresh)

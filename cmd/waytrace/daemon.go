@@ -80,7 +80,9 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, people io.Writer) e
 // open opens all in order.
 func (d *daemon) open(ctx context.Context) error {
 	c := d.config
-	carriers.JSONBy = map[string]carriers.JSONLibrary{"sonic": carriers.Sonic, "std": carriers.Std}[c.JSONDecoder]
+	if err := carriers.JSONBy.UnmarshalText([]byte(c.JSONDecoder)); err != nil {
+		return err
+	}
 	keys, err := openKeyring(c.Keys(), d.log)
 	if err != nil {
 		return err
@@ -105,7 +107,7 @@ func (d *daemon) open(ctx context.Context) error {
 
 	a := &admin{store: s, carriers: known, started: time.Now(), draining: d.draining.Load}
 	operators := *g
-	operators.open = false
+	operators.open, operators.everybody = false, false // elsewhere than on loopback an operator shows a key
 	inside := newRoutes(a.doors(&operators))
 	server := newServer(inside.serve, inside.unread)
 	server.WriteTimeout = 0 // a profile takes as long as it was asked for

@@ -1,6 +1,11 @@
 package trace
 
-import "testing"
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
 
 // eight is a parcel's life in eight scans of a source with fine codes, the
 // journey that most figures are given for.
@@ -70,7 +75,7 @@ func BenchmarkTakeFoldAppend(b *testing.B) {
 				b.Fatal(taken, err)
 			}
 		}
-		h.Fold()
+		h.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 		dst = h.Append(dst[:0])
 	}
 	b.ReportMetric(float64(len(dst)), "B/head")
@@ -93,6 +98,132 @@ func BenchmarkDecodeHeadTakeRepeats(b *testing.B) {
 			}
 		}
 	}
+}
+
+// perEvent gives a benchmark's time by the events that each round was about.
+func perEvent(b *testing.B, events int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(events), "ns/event")
+}
+
+// A fold of a journey in increments; of forty scans that a list spoke of, every other one
+// of them told by another source too; of a number that three parcels had.
+func BenchmarkFold(b *testing.B) {
+	var plain Head
+	for _, e := range sealedEight(b) {
+		if _, err := plain.Take(&e, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	listed := fortyListed(b)
+	for i, x := range slices.Clone(listed.head.Entries) {
+		e := journey(b, "2026-02-01 10:00:00 in_transit")[0]
+		e.Waybill, e.Source, e.At, e.Code = yto, "kdniao", x.At, fmt.Sprint("other ", i)
+		if e.At.Raw = fmt.Sprint(i); i%2 == 0 {
+			listed.tell(b, fmt.Sprint("other ", i), e)
+		}
+	}
+	used, _ := viewed(b, "yto: 2025-01-01 10:00:00 picked_up", "yto: 2025-01-05 10:00:00 delivered",
+		"yto: 2025-06-01 10:00:00 picked_up", "yto: 2025-06-05 10:00:00 delivered", "yto: 2026-01-01 10:00:00 picked_up")
+	for _, c := range []struct {
+		name string
+		of   Waybill
+		head *Head
+	}{{"plain", Waybill{"SF7444400031887", "sf"}, &plain}, {"listed by two", yto, &listed.head}, {"three parcels", yto, used}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.head.Fold(c.of, nil)
+			}
+			perEvent(b, len(c.head.Entries))
+		})
+	}
+}
+
+// fortyListed is a desk that has heard a list of forty scans, and one of thirty-nine.
+func fortyListed(b *testing.B) *desk {
+	var lines []string
+	labels := ""
+	for i := range 40 {
+		lines = append(lines, time.UnixMilli(noon).Add(time.Duration(i-40)*time.Hour).UTC().Format("2006-01-02 15:04:05")+" in_transit")
+		labels += " " + string(rune('\u4e00'+i))
+	}
+	d := newDesk(b)
+	for i, e := range journey(b, lines...) {
+		e.Waybill, e.Source = yto, "kuaidi100"
+		d.tell(b, string(rune('\u4e00'+i)), e)
+	}
+	if got := d.hear(labels, 0); got != "news" {
+		b.Fatal(got)
+	}
+	return d
+}
+
+// A list of forty scans: judged as the newest again, as one with a scan taken back, and
+// as one that is doubted.
+func BenchmarkJudge(b *testing.B) {
+	d := fortyListed(b)
+	all := make([]ID, 0, 40)
+	for _, id := range d.byKey {
+		all = append(all, id)
+	}
+	order := map[string][]ID{"again": all, "less one": nil, "less a half": nil}
+	for i := range d.head.Entries {
+		if i != 5 {
+			order["less one"] = append(order["less one"], d.head.Entries[i].ID)
+		}
+		if i == 0 || i > 22 {
+			order["less a half"] = append(order["less a half"], d.head.Entries[i].ID)
+		}
+	}
+	for _, name := range []string{"again", "less one", "less a half"} {
+		has := order[name]
+		slices.Sort(has)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				l := List{Waybill: yto, Source: "kuaidi100", Stamp: Stamp{HLCAt(noon + 1e6), 7}, Has: has}
+				if news := d.head.Judge(yto, &l, &d.judge); news == (name == "again") || l.Doubtful != (name == "less a half") {
+					b.Fatal(news, l.Doubtful)
+				}
+			}
+			perEvent(b, len(has))
+		})
+	}
+}
+
+// A list of forty scans is taken into a head that has them: all are repeats, then each
+// gets a newer stamp.
+func BenchmarkTakeList(b *testing.B) {
+	d := fortyListed(b)
+	var facts Facts
+	var lines []string
+	for i := range 40 {
+		lines = append(lines, time.UnixMilli(noon).Add(time.Duration(i-40)*time.Hour).UTC().Format("2006-01-02 15:04:05")+" in_transit")
+	}
+	for _, e := range journey(b, lines...) {
+		e.Waybill, e.Source = yto, "kuaidi100"
+		*facts.Event() = e
+	}
+	for i := range facts.Events {
+		facts.Seal(&facts.Events[i], facts.Events[i].Heard)
+	}
+	l := List{Waybill: yto, Source: "kuaidi100", Stamp: Stamp{HLCAt(noon + 1e6), 7}}
+	for i := range facts.Events {
+		l.Shows = append(l.Shows, facts.Events[i].ID)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range facts.Events {
+			if taken, err := d.head.Take(&facts.Events[i], nil); taken != Repeat || err != nil {
+				b.Fatal(taken, err)
+			}
+		}
+		l.Heard++
+		if !d.head.TakeList(&l) {
+			b.Fatal("the list is no news")
+		}
+	}
+	perEvent(b, len(facts.Events))
 }
 
 func BenchmarkDecodeHead(b *testing.B) {

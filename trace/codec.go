@@ -40,9 +40,14 @@ const (
 	fieldTextEdits   = 22
 	fieldProvisional = 23
 	fieldHint        = 24
-	fieldText        = 25
-	fieldHeard       = 26
-	fieldReference   = 27
+	fieldLeg         = 25
+	fieldText        = 26
+	fieldHeard       = 27
+	fieldReference   = 28
+
+	legNumber  = 1
+	legCarrier = 2
+	legRole    = 3
 
 	textText   = 1
 	textReason = 2
@@ -170,6 +175,10 @@ func (e *Event) copyFields(mm *easyproto.MessageMarshaler) (given uint8) {
 		mm.AppendBool(fieldProvisional, true)
 	}
 	text(fieldHint, e.Hint)
+	if e.Leg != (LegTo{}) {
+		e.Leg.marshal(mm.AppendMessage(fieldLeg))
+		given++
+	}
 	if !e.TextEdits {
 		if given += e.Text.given(); e.Text != (Text{}) {
 			e.Text.marshal(mm, 0)
@@ -294,6 +303,8 @@ func (e *Event) decode(src []byte) error {
 			e.Hint, ok = fc.String()
 		case fieldProvisional:
 			e.Provisional, ok = fc.Bool()
+		case fieldLeg:
+			ok = e.Leg.decode(fc) == nil
 		case fieldText:
 			var t Text
 			ok = t.decode(fc) == nil
@@ -346,6 +357,34 @@ func (t *Text) decode(in *easyproto.FieldContext) error {
 			var n uint64
 			n, ok = fc.Fixed64()
 			t.Heard = HLC(n)
+		}
+		return ok
+	})
+}
+
+func (l *LegTo) marshal(mm *easyproto.MessageMarshaler) {
+	if l.Number != "" {
+		mm.AppendString(legNumber, l.Number)
+	}
+	if l.Carrier != "" {
+		mm.AppendString(legCarrier, l.Carrier)
+	}
+	if l.Role != Main {
+		mm.AppendUint32(legRole, uint32(l.Role))
+	}
+}
+
+func (l *LegTo) decode(in *easyproto.FieldContext) error {
+	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
+		switch fc.FieldNum {
+		case legNumber:
+			l.Number, ok = fc.String()
+		case legCarrier:
+			l.Carrier, ok = fc.String()
+		case legRole:
+			var n uint32
+			n, ok = fc.Uint32()
+			l.Role, ok = Role(n), ok && n < uint32(roles)
 		}
 		return ok
 	})

@@ -87,9 +87,9 @@ func TestStoredForm(t *testing.T) {
 		"420474657374" + // address
 		"6802" + "7209636f6c6c6563746564" + "7801" + // status, sub, table
 		"82010f313538393138373431343434343736" + // carrier's id
-		"b00101" + "ca01060a0474657374" + // text edits, text
-		"d1010000000a45a99c01" + // heard
-		"da010f0a046d61696e12076f726465722031" // reference
+		"b00101" + "d201060a0474657374" + // text edits, text
+		"d9010000000a45a99c01" + // heard
+		"e2010f0a046d61696e12076f726465722031" // reference
 	if got := hex.EncodeToString(s.Value); got != want {
 		t.Errorf("event\n%s, want\n%s", got, want)
 	}
@@ -97,9 +97,11 @@ func TestStoredForm(t *testing.T) {
 	if _, err := h.Take(s, nil); err != nil {
 		t.Fatal(err)
 	}
-	h.Fold()
-	const head = "01" + "00" + "02" + "0e" + // form, flags, picked_up.collected
-		"01" + "00" + "02" + "00" + // since entry 0, no delivery, milestone 1 at entry 0
+	h.Fold(Waybill{"SF7444400031887", "sf"}, nil)
+	const head = "02" + "00" + "02" + "0e" + // form, flags, picked_up.collected
+		"02" + "00" + "02" + "02" + // since the first entry, no delivery, milestone 1 at the first entry
+		"00" + "00" + "00" + // anomalies, earlier epochs, where the newest begins
+		"539834c7c5e75325" + "00" + "00" + // hash of what is shown, no legs, none that were told
 		"01" + "046d61696e" + "076f726465722031" + // reference
 		"01" + "027366" + // source
 		"01" + "68" + "02" + "00" + "0e" + // entry: flags, status, source, sub
@@ -218,7 +220,7 @@ func TestDecodeHeadRefuses(t *testing.T) {
 	}
 	one := func(x Entry) []byte {
 		h := Head{Sources: []string{"sf"}, Entries: []Entry{x}}
-		h.Fold()
+		h.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 		return h.Append(nil)
 	}
 	far := func(local int64) []byte { return one(Entry{At: Time{Local: local}}) }
@@ -236,8 +238,8 @@ func TestDecodeHeadRefuses(t *testing.T) {
 		{"an unknown flag", change(1, 0x80)},
 		{"a status beyond the last", change(2, byte(statuses))},
 		{"a sub-status beyond the last", slices.Replace(slices.Clone(good), 3, 4, 0xfe, 0x7f)},
-		{"since an entry that is not there", change(4, 3)},
-		{"a first delivery that is not there", change(5, 3)},
+		{"since an entry that is not there", change(4, 4)},
+		{"a first delivery that is not there", change(5, 4)},
 		{"a milestone beyond the last", change(7, 0x24)},
 		{"an entry of a source that is not there", one(Entry{Source: 1})},
 		{"an offset of sixteen hours", one(Entry{At: Time{Offset: 16 * 60}})},
@@ -284,7 +286,7 @@ func TestHeadRoundTrip(t *testing.T) {
 		if got := used.Append(nil); !bytes.Equal(got, s.head) {
 			t.Errorf("%q: encoded again\n%x, want\n%x", lines, got, s.head)
 		}
-		used.Fold()
+		used.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 		if got := used.Append(nil); !bytes.Equal(got, s.head) {
 			t.Errorf("%q: folded again\n%x, want\n%x", lines, got, s.head)
 		}
@@ -378,6 +380,11 @@ func FuzzDecodeHead(f *testing.F) {
 		s.take(f, again)
 		f.Add(s.head)
 	}
+	for _, c := range caseFiles(f) {
+		for _, head := range play(f, c).heads() {
+			f.Add(head)
+		}
+	}
 	f.Fuzz(func(t *testing.T, value []byte) {
 		var h, again Head
 		if err := DecodeHead(&h, value); err != nil {
@@ -401,12 +408,12 @@ func FuzzDecodeHead(f *testing.F) {
 			t.Fatalf("tag %s", tag)
 		}
 		h.Newest()
-		h.Fold()
+		h.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 		folded := h.Append(nil)
 		if err := DecodeHead(&again, folded); err != nil {
 			t.Fatalf("folded it is %x, which is refused: %v", folded, err)
 		}
-		again.Fold()
+		again.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 		if b := again.Append(nil); !bytes.Equal(b, folded) {
 			t.Fatalf("folded once %x, twice %x", folded, b)
 		}

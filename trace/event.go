@@ -54,6 +54,7 @@ type Event struct {
 	Operator            string
 	Quantity            uint32 // pieces; 0 is not given
 	SignedBy            string
+	Leg                 LegTo   // the number that the parcel goes on under from here, where the event names one
 	Latitude, Longitude float64 // degrees; both 0 is not given
 	References          []Reference
 
@@ -62,52 +63,19 @@ type Event struct {
 	// from another node or from a replay, so it may lie before one that is stored.
 	Relayed bool // not stored
 	Item    int  // which item of its request it was, counted from 0; not stored
+	// List: which list of its Facts it belongs to, counted from 1; 0 is none. Facts
+	// sets it; not stored.
+	List int
+	// Unmapped: the source's code table does not know Code. It is counted and
+	// reported; not stored.
+	Unmapped bool
+	// Judged: another node has taken it in and minded the caps; not stored.
+	Judged bool
 
 	ID    ID     // set by Seal and DecodeEvent
 	Mark  Mark   // set by Seal
 	Value []byte // the stored form, set by Seal; borrowed from the Facts until they are reset
 	Taken Taken  // what it brought, set when it was appended to the store
-}
-
-// A Fault says why an event could not be understood. It is kept with the raw
-// request, and the sender is told it where its dialect has words for that.
-type Fault struct {
-	Index  int    // which item of the request, counted from 0; -1 is the request itself
-	Code   string // stable, such as "time_suspect"
-	Field  string // the sender's name of the field; may be empty
-	Detail string // for people
-}
-
-// Facts is what a push or a poll brought: the events that were understood and
-// the faults of those that were not. Reset makes it ready for the next.
-type Facts struct {
-	Events []Event
-	Faults []Fault
-
-	buf     []byte // of the events' values
-	scratch []byte
-}
-
-// Reset empties f and keeps its memory.
-func (f *Facts) Reset() {
-	clear(f.Events)
-	clear(f.Faults)
-	f.Events, f.Faults, f.buf = f.Events[:0], f.Faults[:0], f.buf[:0]
-}
-
-// Event appends an empty event and returns it for filling in: borrowed until
-// the next call.
-func (f *Facts) Event() *Event {
-	f.Events = append(f.Events, Event{})
-	return &f.Events[len(f.Events)-1]
-}
-
-// Drop takes back the event that Event appended last.
-func (f *Facts) Drop() { f.Events = f.Events[:len(f.Events)-1] }
-
-// Fault notes why an item was not understood.
-func (f *Facts) Fault(index int, code, field, detail string) {
-	f.Faults = append(f.Faults, Fault{Index: index, Code: code, Field: field, Detail: detail})
 }
 
 // The window of times that are believed: not before 2000, and not more than 26
@@ -143,7 +111,7 @@ func (e *Event) Check(now int64) (f Fault, ok bool) {
 		return Fault{Code: "missing_time", Field: "time", Detail: "the event has no time"}, false
 	}
 	e.Number = number
-	if at := e.At.Instant(); at < earliest || at > now+MaxFuture.Milliseconds() {
+	if at := e.At.Instant(); ruleWindow.on() && (at < earliest || at > now+MaxFuture.Milliseconds()) {
 		return Fault{Code: "time_suspect", Field: "time",
 			Detail: fmt.Sprintf("%q is before 2000 or more than 26 hours ahead", e.At.Raw)}, false
 	}
@@ -152,6 +120,9 @@ func (e *Event) Check(now int64) (f Fault, ok bool) {
 	}
 	if !within(e.Longitude, 180) {
 		return Fault{Code: "invalid_position", Field: "longitude", Detail: "a longitude is -180 to 180 degrees"}, false
+	}
+	if f, ok := e.Leg.check(); !ok {
+		return f, false
 	}
 	if n := len(e.References); n > MaxReferences {
 		return Fault{Code: "too_many_references", Field: "references",

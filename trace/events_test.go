@@ -138,7 +138,7 @@ func (s *shelf) merge(t tb, events []Event) (taken []Taken) {
 		}
 	}
 	if changed {
-		h.Fold()
+		h.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 		s.head = h.Append(nil)
 	}
 	return taken
@@ -159,7 +159,7 @@ func (s *shelf) trace(t tb) *Trace {
 		}
 		tr.Events = append(tr.Events, e)
 	}
-	tr.SortEvents()
+	SortEvents(tr.Events)
 	return tr
 }
 

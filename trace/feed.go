@@ -26,17 +26,31 @@ type ChangeKind uint8
 
 // The kinds of change. Their numbers are the stored form.
 const (
-	EventAdded   ChangeKind = 1 // an event that was not known
-	EventRevised ChangeKind = 2 // a known event gained a text, a fuller copy, a reference or an earlier hearing
+	EventAdded     ChangeKind = 1 // an event that was not known
+	EventRevised   ChangeKind = 2 // a known event gained a text, a fuller copy, a reference or an earlier hearing
+	EventRetracted ChangeKind = 3 // a list took it back; follows from Listed
+	EventRestored  ChangeKind = 4 // a list has it again; follows from Listed
+	Listed         ChangeKind = 5 // a list was heard; the change carries it
+	LegTold        ChangeKind = 6 // a leg was told; the change carries it
+	RecordKept     ChangeKind = 7 // a record was heard; the change carries it
+	Overrode       ChangeKind = 8 // an operator's word; the change carries it
+	Refolded       ChangeKind = 9 // nothing was heard of this waybill: it follows from a leg's, or from a new code table
+	changeKinds    ChangeKind = 10
 )
 
-// A Change names one event that is news; its texts lie under its own key.
+// A Change names one thing that is news. An event's texts lie under its own key;
+// any other fact is carried whole.
 type Change struct {
 	Kind  ChangeKind
 	Local int64  // the event's place in time, see Time
-	ID    ID     //
+	ID    ID     // of the event
 	Text  uint64 // hash of the text that it came with; 0 where the identity has it
 	Heard HLC
+
+	List     *List     // of Listed; its waybill is the group's, as in the next three
+	Leg      *LegFact  // of LegTold
+	Record   *Record   // of RecordKept
+	Override *Override // of Overrode
 }
 
 const (
@@ -53,11 +67,15 @@ const (
 	pairStatus = 1
 	pairSub    = 2
 
-	changeKind  = 1
-	changeLocal = 2
-	changeID    = 3
-	changeText  = 4
-	changeHeard = 5
+	changeKind     = 1
+	changeLocal    = 2
+	changeID       = 3
+	changeText     = 4
+	changeHeard    = 5
+	changeList     = 6
+	changeLeg      = 7
+	changeRecord   = 8
+	changeOverride = 9
 )
 
 // Append appends the stored form, the message FeedEntry of docs/trace.proto.
@@ -77,12 +95,24 @@ func (f *FeedEntry) Append(dst []byte) []byte {
 		for _, c := range g.Changes {
 			cm := gm.AppendMessage(groupChange)
 			cm.AppendUint32(changeKind, uint32(c.Kind))
-			cm.AppendSint64(changeLocal, c.Local)
-			cm.AppendFixed64(changeID, uint64(c.ID))
+			if c.ID != 0 {
+				cm.AppendSint64(changeLocal, c.Local)
+				cm.AppendFixed64(changeID, uint64(c.ID))
+			}
 			if c.Text != 0 {
 				cm.AppendFixed64(changeText, c.Text)
 			}
 			cm.AppendFixed64(changeHeard, uint64(c.Heard))
+			switch {
+			case c.List != nil:
+				c.List.marshal(cm.AppendMessage(changeList))
+			case c.Leg != nil:
+				c.Leg.marshal(cm.AppendMessage(changeLeg))
+			case c.Record != nil:
+				c.Record.marshal(cm.AppendMessage(changeRecord))
+			case c.Override != nil:
+				c.Override.marshal(cm.AppendMessage(changeOverride))
+			}
 		}
 	}
 	return m.Marshal(dst)
@@ -167,7 +197,7 @@ func (c *Change) decode(in *easyproto.FieldContext) error {
 		case changeKind:
 			var kind uint32
 			kind, ok = fc.Uint32()
-			c.Kind, ok = ChangeKind(kind), ok && kind >= uint32(EventAdded) && kind <= uint32(EventRevised)
+			c.Kind, ok = ChangeKind(kind), ok && kind >= uint32(EventAdded) && kind < uint32(changeKinds)
 		case changeLocal:
 			c.Local, ok = fc.Sint64()
 		case changeID:
@@ -178,11 +208,31 @@ func (c *Change) decode(in *easyproto.FieldContext) error {
 		case changeHeard:
 			n, ok = fc.Fixed64()
 			c.Heard = HLC(n)
+		case changeList:
+			c.List = new(List)
+			ok = c.List.decode(fc) == nil
+		case changeLeg:
+			c.Leg = new(LegFact)
+			ok = c.Leg.decode(fc) == nil
+		case changeRecord:
+			c.Record = new(Record)
+			ok = c.Record.decode(fc) == nil
+		case changeOverride:
+			c.Override = new(Override)
+			ok = c.Override.decode(fc) == nil
 		}
 		return ok
 	})
-	if err == nil && c.Kind == 0 {
+	switch {
+	case err != nil:
+		return err
+	case c.Kind == 0:
 		return fmt.Errorf("change of no kind: %w", ErrInvalid)
+	case (c.Kind <= EventRestored) != (c.ID != 0), c.ID == 0 && c.Local != 0:
+		return fmt.Errorf("change of kind %d: %w", c.Kind, ErrInvalid)
+	case (c.Kind == Listed) != (c.List != nil), (c.Kind == LegTold) != (c.Leg != nil),
+		(c.Kind == RecordKept) != (c.Record != nil), (c.Kind == Overrode) != (c.Override != nil):
+		return fmt.Errorf("change of kind %d does not carry what it says: %w", c.Kind, ErrInvalid)
 	}
-	return err
+	return nil
 }

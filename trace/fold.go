@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"encoding/binary"
+	"hash/fnv"
 	"slices"
 	"sort"
 	"time"
@@ -53,6 +55,14 @@ const (
 	scansToReopen   = 2
 )
 
+// epochAfter is how long after an end a number is taken for one that is used
+// again when a parcel begins under it.
+const epochAfter = 60 * 24 * time.Hour
+
+// A fall by more than anomalousFall ranks is an anomaly, but for the ways that
+// parcels do go.
+const anomalousFall = 20
+
 // pinned is the instant that an event is ordered by, in milliseconds since
 // 1970. An event whose day or minute alone is known is pinned inside it by what
 // it says: beginnings first, endings last, all else in the middle.
@@ -64,6 +74,9 @@ func (t Time) pinned(s Status) int64 {
 	case Minute:
 		start, middle, end = 0, 30*1000, 59*1000
 	}
+	if !rulePrecision.on() {
+		start, middle, end = 0, 0, 0
+	}
 	switch rank := s.Rank(); {
 	case rank <= 10:
 		return t.Instant() + start
@@ -73,80 +86,148 @@ func (t Time) pinned(s Status) int64 {
 	return t.Instant() + middle
 }
 
-// Fold derives status, since, first delivery and milestones from the entries:
-// a pure function of the facts, whatever the order they came in. It walks the
-// entries from the oldest to the newest and lets each replace the status, but
-// for what the rules in next keep out.
-func (h *Head) Fold() {
-	sort.Slice(h.Entries, func(i, j int) bool { return h.Entries[i].compare(&h.Entries[j]) < 0 })
-	h.Pair, h.Since, h.First, h.Corrected = Pair{}, -1, -1, false
-	for i := range h.Milestones {
-		h.Milestones[i] = -1
+// Kin gives what is known of the number that a parcel goes on under: of the
+// carrier that is asked for, or where that is empty of the one with the newest
+// event. nil where nothing is known.
+type Kin func(child Waybill) (carrier string, h *Head)
+
+// Fold derives what the facts mean: a pure function of them, whatever the order
+// they came in. It leaves out what was taken back and what another source tells
+// better, begins anew where the number was used again, draws the legs, and walks
+// the newest journey from its oldest event to its newest, each replacing the
+// status but for what the rules keep out. of is the head's own waybill; kin may be
+// nil where there are no legs.
+func (h *Head) Fold(of Waybill, kin Kin) {
+	if ruleLate.on() {
+		sort.Slice(h.Entries, func(i, j int) bool { return h.Entries[i].compare(&h.Entries[j]) < 0 })
 	}
-	f := folding{head: h}
-	for i := range h.Entries {
-		to, accepted := f.next(&h.Entries[i])
-		if !accepted {
-			continue
-		}
-		if to.Status != h.Pair.Status || h.Since < 0 {
-			h.Since = i
-		}
-		h.Pair = to
-		if to.Status == Delivered && h.First < 0 {
-			h.First = i
-		}
-		h.reach(i, to)
+	v := h.view(of.Carrier)
+	h.Earlier, h.start = v.epochs-1, v.start(v.epochs-1)
+	h.own = h.hashOf(v, h.Earlier)
+	h.Legs = nil
+	if ruleLegs.on() {
+		h.Legs = h.drawLegs(of, v, h.Earlier)
 	}
+	h.Meaning, h.Legs = h.fold(v, h.Earlier, h.Legs, kin)
 }
 
-// reach notes the milestones that an event is the first to reach.
-func (h *Head) reach(i int, p Pair) {
-	for m := range milestoneTable {
-		t := &milestoneTable[m]
-		if h.Milestones[m] < 0 && t.status == p.Status && (t.subs == nil || slices.Contains(t.subs, p.Sub)) {
-			h.Milestones[m] = i
-		}
+// Epochs is how many parcels had the number, as far as is known: 1 at least.
+func (h *Head) Epochs() int { return h.Earlier + 1 }
+
+// MeaningOf is what the facts of one epoch mean, counted from 0, the oldest, and
+// the legs of it. kin gives the children's heads.
+func (h *Head) MeaningOf(of Waybill, epoch int, kin Kin) (Meaning, []Leg) {
+	if epoch == h.Earlier {
+		return h.Meaning, h.Legs
 	}
+	v := h.view(of.Carrier)
+	return h.fold(v, epoch, h.drawLegs(of, v, epoch), kin)
 }
 
-// folding is what the fold remembers on its way beside the head.
+// fold walks one epoch: its events, those of its legs in their places, and then
+// the operator's word. The legs come back with what is known of their numbers.
+func (h *Head) fold(v *view, epoch int, legs []Leg, kin Kin) (Meaning, []Leg) {
+	steps := make([]*Entry, 0, len(h.Entries))
+	from := v.start(epoch)
+	for i := from; i < len(h.Entries) && v.epoch(i) == epoch; i++ {
+		if v.shown(i) {
+			steps = append(steps, &h.Entries[i])
+		}
+	}
+	legs, more := follow(legs, kin)
+	if len(more) > 0 {
+		steps = append(steps, more...)
+		sort.SliceStable(steps, func(i, j int) bool { return steps[i].compare(steps[j]) < 0 })
+	}
+	var f folding
+	for _, x := range steps {
+		f.step(x)
+	}
+	if ruleOverride.on() && h.Override.Pair.Status != Unknown && v.epochAt(h.Override.Heard.Milli()) == epoch {
+		f.Pair, f.Overridden = h.Override.Pair, true
+		f.Since = Moment{At: Time{Local: h.Override.Heard.Milli() / 1000 * 1000, Zone: ZoneOffset}, Known: true}
+	}
+	// Times of the head's own entries are written as which entry it is.
+	own := func(m *Moment) {
+		for i := from; m.Known && i < len(h.Entries); i++ {
+			if h.Entries[i].At == m.At {
+				m.entry = i + 1
+				return
+			}
+		}
+	}
+	own(&f.Since)
+	own(&f.First)
+	for i := range f.Milestones {
+		own(&f.Milestones[i])
+	}
+	return f.Meaning, legs
+}
+
+// folding is what the fold remembers on its way beside what it has found.
 type folding struct {
-	head       *Head
+	Meaning
 	goingBack  bool // the parcel was seen on its way back to the sender
 	lateScans  int  // ordinary scans long after the delivery that stands
 	terminalAt int64
 }
 
+// step lets one event replace the status, unless a rule keeps it out.
+func (f *folding) step(x *Entry) {
+	to, accepted := f.next(x)
+	if !accepted {
+		return
+	}
+	at := Moment{At: x.At, Known: true}
+	now := f.Pair.Status
+	if to.Status != now || !f.Since.Known {
+		f.Since = at
+	}
+	if anomalous(now, to.Status) && ruleAnomaly.on() {
+		f.Anomalies++
+	}
+	if to.Status.Terminal() && to.Status != now {
+		f.terminalAt, f.lateScans = x.pinned(), 0
+	}
+	f.goingBack = f.goingBack || to.Status == Returning
+	f.Pair = to
+	if to.Status == Delivered && !f.First.Known {
+		f.First = at
+	}
+	for m := range milestoneTable {
+		t := &milestoneTable[m]
+		if !f.Milestones[m].Known && t.status == to.Status && (t.subs == nil || slices.Contains(t.subs, to.Sub)) {
+			f.Milestones[m] = at
+		}
+	}
+}
+
 // next says whether an event replaces the status, and by what.
 func (f *folding) next(x *Entry) (to Pair, accepted bool) {
-	to, now := x.Pair, f.head.Pair.Status
-	at := x.At.pinned(to.Status)
-	defer func() {
-		if accepted {
-			f.goingBack = f.goingBack || to.Status == Returning
-			if to.Status.Terminal() && to.Status != now {
-				f.terminalAt, f.lateScans = at, 0
-			}
-		}
-	}()
-	// Delivered on the way back is delivered to the sender.
-	if to.Status == Delivered && f.goingBack {
-		to = Pair{Returned, "to_sender"}
-	}
+	to, now := x.Pair, f.Pair.Status
 	switch {
-	case to.Status == Unknown: // it says nothing about the status
+	case to.Status == Unknown && ruleInfo.on():
 		return to, false
-	case to.Status == PreTransit && now.Rank() >= PickedUp.Rank(): // a label printed late
+	case x.Provisional && to.Status.Terminal() && ruleText.on():
 		return to, false
-	case customs[to.Sub] && now.Rank() >= OutForDelivery.Rank(): // papers follow the parcel
+	case to.Status == PreTransit && now.Rank() >= PickedUp.Rank() && ruleLabel.on():
 		return to, false
+	case customs[to.Sub] && now.Rank() >= OutForDelivery.Rank() && rulePapers.on():
+		return to, false
+	}
+	if to.Status == Delivered && f.goingBack && ruleReturn.on() {
+		to = Pair{Returned, "to_sender"}
 	}
 	switch now {
 	case Delivered, Returned:
-		return f.afterEnd(now, to, at)
-	case Lost, Cancelled: // found, or the label was used after all
-		return to, to.Status.Rank() >= PickedUp.Rank() && to.Status != Exception && (to.Status != Cancelled || now == Cancelled)
+		return f.afterEnd(now, to, x.pinned())
+	case Lost, Cancelled:
+		if !ruleFound.on() {
+			return to, to.Status == now
+		}
+		physical := to.Status.Rank() >= PickedUp.Rank() && to.Status != Exception && (to.Status != Cancelled || now == Cancelled)
+		f.Corrected = f.Corrected || physical && to.Status != Lost && to.Status != Cancelled
+		return to, physical
 	}
 	return to, true
 }
@@ -155,19 +236,24 @@ func (f *folding) next(x *Entry) (to Pair, accepted bool) {
 func (f *folding) afterEnd(now Status, to Pair, at int64) (Pair, bool) {
 	later := time.Duration(at-f.terminalAt) * time.Millisecond
 	switch to.Status {
-	case now, Lost:
+	case now:
 		return to, true
+	case Lost:
+		return to, ruleFinal.on()
 	case Returning, Returned:
-		return to, now == Delivered
+		return to, now == Delivered && ruleFinal.on()
 	case OutForDelivery, AttemptFailed, AvailableForPickup:
-		if later >= reopenByAttempt {
-			f.head.Corrected = true
+		if later >= reopenByAttempt && ruleAttempt.on() {
+			f.Corrected = true
 			return to, true
 		}
 	case PickedUp, InTransit:
-		if later > reopenByScans {
+		if !ruleUpload.on() {
+			return to, true
+		}
+		if later > reopenByScans && ruleScans.on() {
 			if f.lateScans++; f.lateScans >= scansToReopen {
-				f.head.Corrected = true
+				f.Corrected = true
 				return Pair{InTransit, "reopened"}, true
 			}
 		}
@@ -175,8 +261,47 @@ func (f *folding) afterEnd(now Status, to Pair, at int64) (Pair, bool) {
 	return to, false
 }
 
+// anomalous reports whether a status falls in a way that parcels do not go. A door,
+// a counter and the road may follow each other as they like, and so may a trouble
+// and anything else.
+func anomalous(from, to Status) bool {
+	loops := func(s Status) bool {
+		return s == OutForDelivery || s == AttemptFailed || s == AvailableForPickup || s == InTransit
+	}
+	switch {
+	case from == Exception, to == Exception, loops(from) && loops(to):
+		return false
+	}
+	return int(from.Rank())-int(to.Rank()) > anomalousFall
+}
+
 // customs are the sub-statuses of papers, which say nothing of where the parcel is.
 var customs = map[string]bool{
 	"export_customs": true, "customs_started": true, "customs_cleared": true,
 	"customs_hold": true, "customs_docs": true, "customs_prohibited": true,
+}
+
+// hashOf is over all that is shown of an epoch's own events.
+func (h *Head) hashOf(v *view, epoch int) uint64 {
+	sum := fnv.New64a()
+	var buf [128]byte
+	for i := range h.Entries {
+		if v.epoch(i) != epoch || !v.shown(i) {
+			continue
+		}
+		x := &h.Entries[i]
+		b := binary.BigEndian.AppendUint64(buf[:0], uint64(x.ID))
+		b = binary.BigEndian.AppendUint64(b, x.Hash)
+		for _, t := range x.Texts {
+			b = binary.BigEndian.AppendUint64(b, t.Hash)
+		}
+		for _, source := range v.sources(i) {
+			b = appendPart(b, source)
+		}
+		sum.Write(b)
+	}
+	if n := sum.Sum64(); n != 0 {
+		return n
+	}
+	return 1
 }

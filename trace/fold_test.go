@@ -15,7 +15,7 @@ func TestFold(t *testing.T) {
 		status    string // status.sub
 		since     string // as answers give it
 		reached   string // milestones, where they are the point
-		first     string // first delivery, where it was taken back
+		first     string // first delivery, where an end was taken back
 		corrected bool
 	}{{
 		name:   "nothing that is mapped",
@@ -138,7 +138,7 @@ func TestFold(t *testing.T) {
 	}, {
 		name:   "a label that is used after it was cancelled",
 		lines:  []string{"2026-03-01 10:00:00 cancelled.void_label", "2026-03-02 10:00:00 picked_up.dropped_off"},
-		status: "picked_up.dropped_off", since: "2026-03-02T10:00:00+08:00",
+		status: "picked_up.dropped_off", since: "2026-03-02T10:00:00+08:00", corrected: true,
 	}, {
 		name:   "nothing but data after a cancellation",
 		lines:  []string{"2026-03-01 10:00:00 cancelled.void_label", "2026-03-02 10:00:00 pre_transit.label_created"},
@@ -146,11 +146,11 @@ func TestFold(t *testing.T) {
 	}, {
 		name:   "lost, then found",
 		lines:  []string{"2026-03-01 10:00:00 lost.missing", "2026-03-02 10:00:00 in_transit.arrived"},
-		status: "in_transit.arrived", since: "2026-03-02T10:00:00+08:00",
+		status: "in_transit.arrived", since: "2026-03-02T10:00:00+08:00", corrected: true,
 	}, {
 		name:   "lost, then delivered",
 		lines:  []string{"2026-03-01 10:00:00 lost.missing", "2026-03-02 10:00:00 delivered"},
-		status: "delivered", since: "2026-03-02T10:00:00+08:00",
+		status: "delivered", since: "2026-03-02T10:00:00+08:00", corrected: true, first: "2026-03-02T10:00:00+08:00",
 	}, {
 		name:   "papers that follow the parcel",
 		lines:  []string{"2026-03-01 10:00:00 out_for_delivery", "2026-03-01 11:00:00 in_transit.customs_cleared"},
@@ -201,16 +201,16 @@ func TestFold(t *testing.T) {
 			if s := strings.TrimSuffix(h.Pair.Status.String()+"."+h.Pair.Sub, "."); s != c.status {
 				t.Errorf("status %q, want %q", s, c.status)
 			}
-			if s := entryTime(h, h.Since); s != c.since {
+			if s := written(h.Since); s != c.since {
 				t.Errorf("since %q, want %q", s, c.since)
 			}
-			if s := reached(h); c.reached != "" && s != c.reached {
+			if s := reached(&h.Meaning); c.reached != "" && s != c.reached {
 				t.Errorf("milestones %q, want %q", s, c.reached)
 			}
 			if h.Corrected != c.corrected {
 				t.Errorf("corrected %t, want %t", h.Corrected, c.corrected)
 			}
-			if s := entryTime(h, h.First); c.corrected && s != c.first {
+			if s := written(h.First); c.corrected && s != c.first {
 				t.Errorf("first delivered %q, want %q", s, c.first)
 			}
 			if len(got.Events) != len(c.lines) {
@@ -230,20 +230,20 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// entryTime is the time of an entry as answers give it; "" for none.
-func entryTime(h *Head, i int) string {
-	if i < 0 {
+// written is a moment as answers give it; "" for none.
+func written(m Moment) string {
+	if !m.Known {
 		return ""
 	}
-	return strings.Trim(string(h.Entries[i].At.appendJSON(nil)), `"`)
+	return strings.Trim(string(m.At.appendJSON(nil)), `"`)
 }
 
 // reached lists the milestones in their own order.
-func reached(h *Head) string {
+func reached(m *Meaning) string {
 	var all []string
-	for m, i := range h.Milestones {
-		if i >= 0 {
-			all = append(all, milestoneTable[m].name+"="+entryTime(h, i))
+	for i, at := range m.Milestones {
+		if at.Known {
+			all = append(all, milestoneTable[i].name+"="+written(at))
 		}
 	}
 	return strings.Join(all, " ")

@@ -2,8 +2,6 @@ package trace
 
 import (
 	"cmp"
-	"encoding/binary"
-	"fmt"
 	"math/bits"
 	"slices"
 )
@@ -28,21 +26,47 @@ const (
 // to answer its status, to recognise a repeat and to run the fold. It is
 // canonical: the same facts give the same bytes on every node.
 //
-// The zero Head knows nothing yet. Take adds events, Fold then says what they
-// mean together, Append encodes it.
+// The zero Head knows nothing yet. Take and its sisters add facts, Fold then says
+// what they mean together, Append encodes it.
 type Head struct {
-	Pair       Pair
-	Since      int  // entry that began the current run of the status; -1 is none
-	First      int  // entry of the first delivery; -1 is none
-	Corrected  bool // a delivery was taken back by later scans
-	Milestones [milestones]int
+	Meaning // of the newest epoch
 
+	Earlier int   // epochs before the newest
+	Legs    []Leg // of the newest epoch, as the fold drew them
+
+	// Facts that are not in the entries.
 	References []Reference
-	Entries    []Entry  // in the fold's order
-	Sources    []string // in byte order; entries count into it
+	Override   Override  // its waybill is empty; zero is none
+	Told       []LegFact // in their order; their waybill is empty
+	Records    uint64    // hash of all records of the waybill; 0 is none
+
+	Entries []Entry  // in the fold's order
+	Ghosts  []Ghost  // of events that have not come, by identity
+	Sources []string // in byte order; entries count into it
+
+	start int    // the entry that the newest epoch begins with
+	own   uint64 // hash of what is shown of the entries
 
 	raw             []byte // what was decoded, for AppendTag
 	refsAt, refsEnd int    // where the references lie in it
+}
+
+// A Meaning is what facts mean together: Fold derives it.
+type Meaning struct {
+	Pair       Pair
+	Since      Moment // when the current run of the status began
+	First      Moment // the first delivery
+	Corrected  bool   // an end was taken back by later scans
+	Overridden bool   // Pair is an operator's word
+	Milestones [milestones]Moment
+	Anomalies  int // scans that lowered the status without a reason to
+}
+
+// A Moment is when something was reached, if it was.
+type Moment struct {
+	At    Time // Raw is empty
+	Known bool
+	entry int // which of the head's entries it is, counted from 1; 0 is one of a leg's
 }
 
 // An Entry is what the fold needs of one event, and what tells a repeat.
@@ -50,14 +74,51 @@ type Entry struct {
 	ID     ID
 	At     Time // Raw is empty
 	Pair   Pair
-	Source uint8 // index into the head's Sources
+	Source uint16 // index into the head's Sources
 
 	// Table, Fields and Hash are the event's mark. While a TextEdits event has
 	// one text, Hash covers it too.
-	Table  uint32
-	Fields uint8
-	Hash   uint64
-	Texts  []TextMark // of an event with several texts, as they are ordered
+	Table       uint32
+	Fields      uint8
+	Hash        uint64
+	Provisional bool
+	Leg         LegTo
+	Texts       []TextMark // of an event with several texts, as they are ordered
+
+	Marks
+}
+
+// Marks are what lists said of an event: the greatest stamp of those that show
+// it, and of those that hide it. Zero is none.
+type Marks struct {
+	Show, Hide Stamp
+}
+
+// Hidden reports whether the source took the event back.
+func (m *Marks) Hidden() bool { return m.Hide.After(m.Show) }
+
+// raise takes the greater stamps, and reports whether that changed anything.
+func (m *Marks) raise(o Marks) (changed bool) {
+	if o.Show.After(m.Show) {
+		m.Show, changed = o.Show, true
+	}
+	if o.Hide.After(m.Hide) {
+		m.Hide, changed = o.Hide, true
+	}
+	return changed
+}
+
+// A Ghost is what lists said of an event that has not come yet.
+type Ghost struct {
+	ID ID
+	Marks
+}
+
+// A Leg is a stretch of the journey under a number of its own.
+type Leg struct {
+	LegTo        // the carrier as far as it is known
+	Since int64  // milliseconds since 1970 UTC
+	Child uint64 // hash of what is shown of the number's own events; 0 where nothing is known
 }
 
 // A TextMark stands in the head for one of several texts of an event.
@@ -84,17 +145,17 @@ const (
 // to be run when the answer is Fresh or Changed.
 func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	i := h.find(e.ID)
-	if i < 0 {
-		room := MaxEvents
-		if e.Source != e.Carrier {
-			room -= ownEvents
-		}
-		if len(h.Entries) >= room || len(e.References) > MaxReferences ||
-			len(h.Sources) >= mostSources && !slices.Contains(h.Sources, e.Source) {
+	if i < 0 || !ruleIdentity.on() {
+		if !e.Judged && !h.hasRoom(e) {
 			return TooMany, nil
 		}
 		h.References = cutReferences(uniteReferences(h.References, indexable(e.References)))
-		h.insert(h.entryOf(e))
+		x := h.entryOf(e)
+		if i, known := h.ghost(e.ID); known {
+			x.Marks = h.Ghosts[i].Marks
+			h.Ghosts = slices.Delete(h.Ghosts, i, i+1)
+		}
+		h.insert(x)
 		return Fresh, nil
 	}
 	if h.repeats(&h.Entries[i], e) {
@@ -107,13 +168,14 @@ func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	if !old.Merge(e) {
 		return Repeat, nil
 	}
-	if len(old.Revisions) > MaxTexts || len(old.References) > MaxReferences {
+	if !e.Judged && (len(old.Revisions) > MaxTexts || len(old.References) > MaxReferences) {
 		return TooMany, nil
 	}
-	old.Item = e.Item
+	old.Item, old.List, old.Judged, old.Unmapped = e.Item, e.List, e.Judged, e.Unmapped
 	*e = *old
 	e.mark()
 	entry, knew := h.entryOf(e), h.knows(e.References)
+	entry.Marks = h.Entries[i].Marks
 	if knew && entry.same(&h.Entries[i]) {
 		return Earlier, nil
 	}
@@ -121,6 +183,74 @@ func (h *Head) Take(e *Event, have func() (*Event, error)) (Taken, error) {
 	h.insert(entry)
 	h.References = cutReferences(uniteReferences(h.References, indexable(e.References)))
 	return Changed, nil
+}
+
+// hasRoom reports whether a waybill may have one more event.
+func (h *Head) hasRoom(e *Event) bool {
+	room := MaxEvents
+	if e.Source != e.Carrier {
+		room -= ownEvents
+	}
+	const mostSources = 255
+	return len(h.Entries) < room && len(e.References) <= MaxReferences &&
+		(len(h.Sources) < mostSources || slices.Contains(h.Sources, e.Source))
+}
+
+// TakeList adds what a list means, and reports whether that is news.
+func (h *Head) TakeList(l *List) (news bool) {
+	for _, id := range l.Shows {
+		news = h.raise(id, Marks{Show: l.Stamp}) || news
+	}
+	if !l.Doubtful {
+		for _, id := range l.Hides {
+			news = h.raise(id, Marks{Hide: l.Stamp}) || news
+		}
+	}
+	return news
+}
+
+func (h *Head) raise(id ID, m Marks) (changed bool) {
+	if i := h.find(id); i >= 0 {
+		return h.Entries[i].raise(m)
+	}
+	i, known := h.ghost(id)
+	if !known {
+		h.Ghosts = slices.Insert(h.Ghosts, i, Ghost{ID: id})
+	}
+	return h.Ghosts[i].raise(m)
+}
+
+func (h *Head) ghost(id ID) (i int, known bool) {
+	return slices.BinarySearchFunc(h.Ghosts, id, func(g Ghost, id ID) int { return cmp.Compare(g.ID, id) })
+}
+
+// TakeLeg adds a leg that was told. Beyond a cap, which only the node that hears
+// of it minds, it is TooMany.
+func (h *Head) TakeLeg(l *LegFact, judged bool) Taken {
+	l2 := LegFact{To: l.To, Since: l.Since}
+	i, known := slices.BinarySearchFunc(h.Told, l2, func(a, b LegFact) int { return a.compare(&b) })
+	switch {
+	case known:
+		return Repeat
+	case !judged && len(h.Told) >= mostTold:
+		return TooMany
+	}
+	h.Told = slices.Insert(h.Told, i, l2)
+	return Fresh
+}
+
+// TakeOverride adds an operator's word; the one heard last counts. The same word
+// again is a repeat.
+func (h *Head) TakeOverride(o *Override, judged bool) Taken {
+	have := &h.Override
+	if !o.Stamp.After(have.Stamp) {
+		return Repeat
+	}
+	if !judged && have.Pair == o.Pair && have.Author == o.Author && have.Reason == o.Reason {
+		return Repeat
+	}
+	*have = Override{Pair: o.Pair, Author: o.Author, Reason: o.Reason, Stamp: o.Stamp}
+	return Fresh
 }
 
 // find is the index of an event's entry, -1 where there is none.
@@ -202,7 +332,7 @@ func (h *Head) entryOf(e *Event) Entry {
 	at := e.At
 	at.Raw = ""
 	x := Entry{ID: e.ID, At: at, Pair: e.Pair, Source: h.source(e.Source),
-		Table: e.Mark.Table, Fields: e.Mark.Fields, Hash: e.Mark.entryHash()}
+		Table: e.Mark.Table, Fields: e.Mark.Fields, Hash: e.Mark.entryHash(), Provisional: e.Provisional, Leg: e.Leg}
 	for i := range e.Revisions {
 		x.Texts = append(x.Texts, TextMark{e.Revisions[i].hash(), e.Revisions[i].Heard})
 	}
@@ -211,11 +341,11 @@ func (h *Head) entryOf(e *Event) Entry {
 
 func (x *Entry) same(o *Entry) bool {
 	return x.ID == o.ID && x.At == o.At && x.Pair == o.Pair && x.Source == o.Source &&
-		x.Table == o.Table && x.Fields == o.Fields && x.Hash == o.Hash && slices.Equal(x.Texts, o.Texts)
+		x.Table == o.Table && x.Fields == o.Fields && x.Hash == o.Hash && x.Leg == o.Leg && slices.Equal(x.Texts, o.Texts)
 }
 
 // source gives the index of a source's name, adding it if need be.
-func (h *Head) source(name string) uint8 {
+func (h *Head) source(name string) uint16 {
 	i, found := slices.BinarySearch(h.Sources, name)
 	if !found {
 		h.Sources = slices.Insert(h.Sources, i, name)
@@ -225,10 +355,14 @@ func (h *Head) source(name string) uint8 {
 			}
 		}
 	}
-	return uint8(i)
+	return uint16(i)
 }
 
 func (h *Head) insert(x Entry) {
+	if !ruleLate.on() {
+		h.Entries = append(h.Entries, x)
+		return
+	}
 	i, _ := slices.BinarySearchFunc(h.Entries, x, func(a, b Entry) int { return a.compare(&b) })
 	h.Entries = slices.Insert(h.Entries, i, x)
 }
@@ -239,300 +373,71 @@ func (x *Entry) compare(o *Entry) int {
 }
 
 func compareOrder(a, b *Time, s, t Status, x, y ID) int {
-	if c := cmp.Compare(a.pinned(s), b.pinned(t)); c != 0 {
+	if c := cmp.Compare(a.pinned(s), b.pinned(t)); c != 0 && ruleOrder.on() {
 		return c
 	}
-	if c := cmp.Compare(s.Rank(), t.Rank()); c != 0 {
+	if c := cmp.Compare(s.Rank(), t.Rank()); c != 0 && ruleRank.on() {
 		return c
 	}
 	return cmp.Compare(x, y)
 }
 
-// Newest is the pinned instant of the last event, in milliseconds since 1970.
-func (h *Head) Newest() int64 {
-	if len(h.Entries) == 0 {
-		return 0
-	}
-	last := &h.Entries[len(h.Entries)-1]
-	return last.At.pinned(last.Pair.Status)
+// Empty reports whether the head knows no event of its own.
+func (h *Head) Empty() bool { return len(h.Entries) == 0 }
+
+// Silent reports whether there is nothing to answer with: no event has come, and
+// nothing else was told.
+func (h *Head) Silent() bool {
+	return len(h.Entries)+len(h.Told) == 0 && h.Records == 0 && h.Override == (Override{})
 }
 
-// The form of a head, its first byte.
-const headForm = 1
-
-const (
-	entryPrecision  = 0b0000_0011
-	entryZone       = 0b0001_1100
-	entryZoneShift  = 2
-	entryOwnOffset  = 0b0010_0000 // an offset follows; else that of the entry before
-	entryOwnTable   = 0b0100_0000 // table and fields follow; else those of the entry before
-	entryManyTexts  = 0b1000_0000
-	headCorrected   = 0b0000_0001
-	manyReferences  = allReferences // a length beyond is a broken value
-	mostSources     = 255
-	literalSubShift = 1
-)
-
-// Append appends the head's stored form: form, flags, status, the entries that
-// since, first delivery and milestones point at, references, sources, entries.
-func (h *Head) Append(dst []byte) []byte {
-	flags := byte(0)
-	if h.Corrected {
-		flags |= headCorrected
-	}
-	dst = append(dst, headForm, flags, byte(h.Pair.Status))
-	dst = appendSub(dst, h.Pair.Sub)
-	dst = binary.AppendUvarint(dst, uint64(h.Since+1))
-	dst = binary.AppendUvarint(dst, uint64(h.First+1))
-	reached := uint64(0)
-	for i, at := range h.Milestones {
-		if at >= 0 {
-			reached |= 1 << i
+// Children are all numbers that the parcel may have gone on under, in any epoch,
+// each once; the carrier is empty where it was not named with the number.
+func (h *Head) Children() (all []Waybill) {
+	add := func(w Waybill) {
+		if w.Number != "" && !slices.Contains(all, w) {
+			all = append(all, w)
 		}
 	}
-	dst = binary.AppendUvarint(dst, reached)
-	for _, at := range h.Milestones {
-		if at >= 0 {
-			dst = binary.AppendUvarint(dst, uint64(at))
-		}
+	for i := range h.Legs {
+		add(h.Legs[i].Waybill)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(h.References)))
-	for _, r := range h.References {
-		dst = appendPart(dst, r.Account)
-		dst = appendPart(dst, r.Text)
+	for i := range h.Told {
+		add(h.Told[i].To.Waybill)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(h.Sources)))
-	for _, s := range h.Sources {
-		dst = appendPart(dst, s)
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(h.Entries)))
-	var before Entry
 	for i := range h.Entries {
-		dst = h.Entries[i].append(dst, &before)
-		before = h.Entries[i]
+		add(h.Entries[i].Leg.Waybill)
 	}
-	return dst
+	return all
 }
 
-func (x *Entry) append(dst []byte, before *Entry) []byte {
-	flags := byte(x.At.Precision) | byte(x.At.Zone)<<entryZoneShift
-	if x.At.Offset != before.At.Offset {
-		flags |= entryOwnOffset
-	}
-	if x.Table != before.Table || x.Fields != before.Fields {
-		flags |= entryOwnTable
-	}
-	if len(x.Texts) > 0 {
-		flags |= entryManyTexts
-	}
-	dst = append(dst, flags, byte(x.Pair.Status), x.Source)
-	dst = appendSub(dst, x.Pair.Sub)
-	dst = appendMilli(dst, x.At.Local-before.At.Local)
-	if flags&entryOwnOffset != 0 {
-		dst = binary.AppendVarint(dst, int64(x.At.Offset))
-	}
-	if flags&entryOwnTable != 0 {
-		dst = binary.AppendUvarint(dst, uint64(x.Table))
-		dst = append(dst, x.Fields)
-	}
-	dst = binary.BigEndian.AppendUint64(dst, x.Hash)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(x.ID))
-	if len(x.Texts) > 0 {
-		dst = binary.AppendUvarint(dst, uint64(len(x.Texts)))
-		for _, t := range x.Texts {
-			dst = binary.BigEndian.AppendUint64(dst, t.Hash)
-			dst = binary.BigEndian.AppendUint64(dst, uint64(t.Heard))
-		}
-	}
-	return dst
+// Has reports whether an event has come.
+func (h *Head) Has(id ID) bool { return h.find(id) >= 0 }
+
+// Hides reports whether an event has come, and was taken back.
+func (h *Head) Hides(id ID) bool {
+	i := h.find(id)
+	return i >= 0 && h.Entries[i].Hidden()
 }
 
-// appendSub writes a known sub-status as its number, another as its text.
-func appendSub(dst []byte, sub string) []byte {
-	if n, known := subNumbers[sub]; known {
-		return binary.AppendUvarint(dst, uint64(n)<<literalSubShift)
-	}
-	return append(binary.AppendUvarint(dst, uint64(len(sub))<<literalSubShift|1), sub...)
-}
-
-// appendMilli writes milliseconds, shorter where they are whole seconds.
-func appendMilli(dst []byte, ms int64) []byte {
-	if ms%1000 == 0 {
-		return binary.AppendVarint(dst, ms/1000<<1)
-	}
-	return binary.AppendVarint(dst, ms<<1|1)
-}
-
-// DecodeHead reads a head from its stored form. Its strings are copies; value is
-// borrowed until the head is dropped or decoded again, for AppendTag. A head of a newer
-// form, or one that Append did not write, is ErrInvalid.
-func DecodeHead(h *Head, value []byte) error {
-	r := headReader{b: value}
-	*h = Head{References: h.References[:0], Entries: h.Entries[:0], Sources: h.Sources[:0]}
-	if form := r.byte(); form != headForm {
-		return fmt.Errorf("head of form %d, this version reads form %d: %w", form, headForm, ErrInvalid)
-	}
-	flags := r.byte()
-	if flags&^headCorrected != 0 {
-		return fmt.Errorf("head: unknown flags %#x: %w", flags, ErrInvalid)
-	}
-	h.Corrected = flags&headCorrected != 0
-	h.Pair = Pair{r.status(), r.sub()}
-	h.Since, h.First = int(r.uvarint())-1, int(r.uvarint())-1
-	reached := r.uvarint()
-	for i := range h.Milestones {
-		h.Milestones[i] = -1
-		if reached>>i&1 != 0 {
-			h.Milestones[i] = int(r.uvarint())
-		}
-	}
-	before := len(value) - len(r.b)
-	for range r.count(manyReferences) {
-		h.References = append(h.References, Reference{r.string(), r.string()})
-	}
-	after := len(value) - len(r.b)
-	for range r.count(mostSources) {
-		h.Sources = append(h.Sources, r.string())
-	}
-	var last Entry
-	for range r.count(MaxEvents) {
-		x := r.entry(&last)
-		if r.bad || int(x.Source) >= len(h.Sources) {
-			return fmt.Errorf("head: broken entry: %w", ErrInvalid)
-		}
-		h.Entries = append(h.Entries, x)
-		last = x
-	}
-	if r.bad || len(r.b) != 0 || reached>>milestones != 0 || !h.pointsInside() {
-		return fmt.Errorf("head: broken value: %w", ErrInvalid)
-	}
-	h.raw, h.refsAt, h.refsEnd = value, before, after
-	return nil
-}
-
-func (h *Head) pointsInside() bool {
-	n := len(h.Entries)
-	for _, at := range h.Milestones {
-		if at >= n {
-			return false
-		}
-	}
-	return h.Since < n && h.First < n
-}
-
-// headReader takes a head apart; bad is set at the first fault and stays.
-type headReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *headReader) take(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.bad = true
-		r.b = nil
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *headReader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
+// LocalOf is an event's place in time, see Time; 0 where it has not come.
+func (h *Head) LocalOf(id ID) int64 {
+	if i := h.find(id); i >= 0 {
+		return h.Entries[i].At.Local
 	}
 	return 0
 }
 
-func (r *headReader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > 1<<40 {
-		r.bad, r.b = true, nil
-		return 0
+// Newest is the pinned instant of the last event, in milliseconds since 1970;
+// where there is none, of the last leg.
+func (h *Head) Newest() int64 {
+	if n := len(h.Entries); n > 0 {
+		return h.Entries[n-1].pinned()
 	}
-	r.b = r.b[size:]
-	return n
-}
-
-func (r *headReader) varint() int64 {
-	n, size := binary.Varint(r.b)
-	if size <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[size:]
-	return n
-}
-
-func (r *headReader) uint64() uint64 {
-	if b := r.take(8); b != nil {
-		return binary.BigEndian.Uint64(b)
+	if n := len(h.Told); n > 0 {
+		return h.Told[n-1].Since
 	}
 	return 0
 }
 
-func (r *headReader) string() string { return string(r.take(int(r.uvarint()))) }
-
-func (r *headReader) count(most int) int {
-	n := r.uvarint()
-	if n > uint64(most) {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	return int(n)
-}
-
-func (r *headReader) status() Status {
-	s := Status(r.byte())
-	r.bad = r.bad || s >= statuses
-	return s
-}
-
-func (r *headReader) sub() string {
-	n := r.uvarint()
-	if n&1 != 0 {
-		return string(r.take(int(n >> literalSubShift)))
-	}
-	if n >>= literalSubShift; n < uint64(len(subTable)) {
-		return subTable[n]
-	}
-	r.bad = true
-	return ""
-}
-
-func (r *headReader) milli() int64 {
-	n := r.varint()
-	if n&1 != 0 {
-		return n >> 1
-	}
-	return (n >> 1) * 1000
-}
-
-func (r *headReader) entry(before *Entry) Entry {
-	flags := r.byte()
-	x := Entry{Table: before.Table, Fields: before.Fields}
-	x.At.Precision = Precision(flags & entryPrecision)
-	x.At.Zone = Zone(flags & entryZone >> entryZoneShift)
-	r.bad = r.bad || x.At.Precision >= precisions || x.At.Zone >= zones
-	x.Pair.Status = r.status()
-	x.Source = r.byte()
-	x.Pair.Sub = r.sub()
-	x.At.Local = before.At.Local + r.milli()
-	r.bad = r.bad || x.At.Local < firstLocal || x.At.Local > lastLocal
-	x.At.Offset = before.At.Offset
-	if flags&entryOwnOffset != 0 {
-		offset := r.varint()
-		x.At.Offset = int16(offset)
-		r.bad = r.bad || !validOffset(offset)
-	}
-	if flags&entryOwnTable != 0 {
-		x.Table, x.Fields = uint32(r.uvarint()), r.byte()
-	}
-	x.Hash, x.ID = r.uint64(), ID(r.uint64())
-	if flags&entryManyTexts != 0 {
-		for range r.count(len(r.b) / 16) {
-			x.Texts = append(x.Texts, TextMark{r.uint64(), HLC(r.uint64())})
-		}
-	}
-	return x
-}
+func (x *Entry) pinned() int64 { return x.At.pinned(x.Pair.Status) }

@@ -32,7 +32,8 @@ func (e *Event) identify(scratch []byte) (ID, []byte) {
 	b = appendPart(b, e.Carrier)
 	b = appendPart(b, e.Source)
 	b = appendPart(b, e.Code)
-	if e.TextEdits {
+	edits := e.TextEdits && ruleRevision.on()
+	if edits {
 		b = appendPart(b, "")
 	} else {
 		b = appendPart(b, e.ReasonCode)
@@ -45,7 +46,7 @@ func (e *Event) identify(scratch []byte) (ID, []byte) {
 	b = append(append(b, p.State...), 0x1F)
 	b = append(append(b, p.Country...), 0x1F)
 	b = append(b, p.Postal...)
-	if e.TextEdits {
+	if edits {
 		b = appendPart(b, "")
 	} else {
 		b = appendPartWithoutSpace(b, e.Text.Text)

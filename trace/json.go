@@ -5,50 +5,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
-
-// A Trace is the whole of a waybill: its head and, where they were asked for,
-// its events in the fold's order, oldest first.
-type Trace struct {
-	Waybill
-	Head        Head
-	Events      []Event
-	Also        []string // other carriers that have this number, in byte order
-	AlsoNumbers []string // other numbers that the reference leads to
-
-	value []byte // the head's stored form
-}
-
-// Reset empties t and keeps its memory.
-func (t *Trace) Reset() {
-	clear(t.Events)
-	t.Waybill, t.Also, t.AlsoNumbers = Waybill{}, t.Also[:0], t.AlsoNumbers[:0]
-	t.Events = t.Events[:0]
-}
-
-// SetHead reads the head from a copy of its stored form, see DecodeHead.
-func (t *Trace) SetHead(w Waybill, value []byte) error {
-	t.Waybill = w
-	t.value = append(t.value[:0], value...)
-	return DecodeHead(&t.Head, t.value)
-}
-
-// SortEvents puts the events into the fold's order, oldest first.
-func (t *Trace) SortEvents() {
-	// Events are large, and lie in this order already unless a clock was set back
-	// or a time was not known to the second: so they are not moved to be compared.
-	earlier := func(i, j int) bool {
-		a, b := &t.Events[i], &t.Events[j]
-		return compareOrder(&a.At, &b.At, a.Pair.Status, b.Pair.Status, a.ID, b.ID) < 0
-	}
-	if !sort.SliceIsSorted(t.Events, earlier) {
-		sort.Slice(t.Events, earlier)
-	}
-}
 
 // A Lang is a language of answers.
 type Lang uint8
@@ -106,8 +66,9 @@ var labels = [statuses][langs]string{
 type Fields uint16
 
 var fieldNames = [...]string{"number", "carrier", "references", "status", "milestones", "legs", "events", "also", "also_numbers",
+	"earlier", "charges", "business",
 	// Promised, and not here yet: absent is absent.
-	"tracking", "eta", "earlier", "charges"}
+	"tracking", "eta"}
 
 // ParseFields reads a comma list of top-level names. A name that is none is
 // ErrInvalid.
@@ -133,20 +94,25 @@ type Variant struct {
 	Events  bool   // with events; a status has none
 	Fields  Fields // which members
 	Account string // whose references are shown
+
+	Epoch     int  // which parcel under the number, counted from 1, the oldest; 0 is the newest
+	Retracted bool // with events that were taken back
+	Business  bool // with business events
 }
 
 // foldVersion is part of every tag: it changes when the same facts mean
 // something else to the fold, or read otherwise in an answer.
-const foldVersion = 1
+const foldVersion = 2
 
 // AppendTag appends the weak entity tag of a trace in a variant, quotes and all:
 // a hash of the visible part of the head and of the variant. The head must have
 // been decoded. Two nodes with the same facts give the same tag.
 func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
-	h := fnv.New64a()
+	sum := fnv.New64a()
 	var buf [512]byte
-	b := append(buf[:0], foldVersion, byte(v.Lang), flag(v.Desc), flag(v.Events))
+	b := append(buf[:0], foldVersion, byte(v.Lang), flag(v.Desc), flag(v.Events), flag(v.Retracted), flag(v.Business))
 	b = binary.BigEndian.AppendUint16(b, uint16(v.Fields))
+	b = binary.AppendUvarint(b, uint64(v.Epoch))
 	b = appendPart(appendPart(b, t.Number), t.Carrier)
 	for _, names := range [][]string{t.Also, t.AlsoNumbers} {
 		b = binary.AppendUvarint(b, uint64(len(names)))
@@ -154,17 +120,42 @@ func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
 			b = appendPart(b, name)
 		}
 	}
-	for _, r := range t.Head.References {
+	h := &t.Head
+	for _, r := range h.References {
 		if r.Account == v.Account {
 			b = appendPart(b, r.Text)
 		}
 	}
-	h.Write(b)
-	h.Write(t.Head.raw[:t.Head.refsAt])
-	h.Write(t.Head.raw[t.Head.refsEnd:])
+	if v.Retracted || v.Epoch > 0 {
+		// Seldom asked for, and about what is not in the hash of what is shown.
+		sum.Write(b)
+		sum.Write(h.raw[:h.refsAt])
+		b = h.raw[h.refsEnd:]
+	} else {
+		b = h.appendVisible(b)
+	}
+	sum.Write(b)
 	dst = append(dst, `W/"`...)
-	dst = appendHex16(dst, h.Sum64())
+	dst = appendHex16(dst, sum.Sum64())
 	return append(dst, '"')
+}
+
+// appendVisible appends what is shown of a head but for its references: what its
+// own events and those of its legs hash to, and what is not an event.
+func (h *Head) appendVisible(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, h.own)
+	for i := range h.Legs {
+		l := &h.Legs[i]
+		b = binary.AppendVarint(appendLegTo(b, l.LegTo), l.Since)
+		b = binary.BigEndian.AppendUint64(b, l.Child)
+	}
+	b = binary.AppendUvarint(b, uint64(h.Earlier))
+	b = binary.BigEndian.AppendUint64(b, h.Records)
+	if h.Overridden {
+		b = appendStamp(appendPair(b, h.Override.Pair), h.Override.Stamp)
+		b = appendPart(b, h.Override.Reason)
+	}
+	return b
 }
 
 func flag(b bool) byte {
@@ -192,33 +183,20 @@ func (t *Trace) AppendJSON(dst []byte, v Variant) []byte {
 		}
 		o.strings("references", own)
 	}
+	m, legs := t.meaning(v)
 	if v.Fields.has("status") {
 		o.key("status")
-		o.b = t.Head.AppendStatus(o.b, v.Lang)
+		o.b = t.Head.appendStatus(o.b, m, v.Lang)
 	}
 	if v.Fields.has("milestones") {
-		t.appendMilestones(&o)
+		m.appendMilestones(&o)
 	}
 	if v.Fields.has("legs") {
-		o.key("legs")
-		leg := object{append(o.b, `[{`...)}
-		leg.string("carrier", t.Carrier)
-		leg.string("number", t.Number)
-		leg.string("role", "main")
-		o.b = append(leg.b, `}]`...)
+		t.appendLegs(&o, legs)
 	}
 	if v.Events && v.Fields.has("events") {
 		o.key("events")
-		o.b = append(o.b, '[')
-		for i := range t.Events {
-			if i > 0 {
-				o.b = append(o.b, ',')
-			}
-			if v.Desc {
-				i = len(t.Events) - 1 - i
-			}
-			o.b = t.Events[i].AppendJSON(o.b, v.Lang)
-		}
+		o.b = t.appendEvents(append(o.b, '['), v)
 		o.b = append(o.b, ']')
 	}
 	if v.Fields.has("also") {
@@ -227,15 +205,120 @@ func (t *Trace) AppendJSON(dst []byte, v Variant) []byte {
 	if v.Fields.has("also_numbers") {
 		o.strings("also_numbers", t.AlsoNumbers)
 	}
+	if v.Fields.has("earlier") {
+		o.number("earlier", int64(t.epoch(v)))
+	}
+	t.appendRecords(&o, v)
 	return append(o.b, '}')
 }
 
-func (t *Trace) appendMilestones(o *object) {
+func (t *Trace) appendLegs(o *object, legs []Leg) {
+	o.key("legs")
+	o.b = append(o.b, '[')
+	leg := func(w Waybill, role Role) {
+		one := object{append(o.b, '{')}
+		one.string("carrier", w.Carrier)
+		one.string("number", w.Number)
+		one.string("role", role.String())
+		o.b = append(one.b, '}')
+	}
+	leg(t.Waybill, Main)
+	for i := range legs {
+		o.b = append(o.b, ',')
+		leg(legs[i].Waybill, legs[i].Role)
+	}
+	o.b = append(o.b, ']')
+}
+
+func (t *Trace) appendEvents(b []byte, v Variant) []byte {
+	if !v.Desc && t.plain() {
+		for i := range t.Events {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = t.Events[i].AppendJSON(b, v.Lang)
+		}
+		return b
+	}
+	lines := t.lines(v)
+	for i := range lines {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		l := &lines[i]
+		if v.Desc {
+			l = &lines[len(lines)-1-i]
+		}
+		b = l.event.appendJSON(b, v.Lang, l)
+	}
+	return b
+}
+
+// appendRecords appends charges, and business events where they are asked for.
+func (t *Trace) appendRecords(o *object, v Variant) {
+	list := func(name string, kind RecordKind, one func(*object, *Record)) {
+		open := false
+		for i := range t.Records {
+			r := &t.Records[i]
+			if r.Kind != kind {
+				continue
+			}
+			if !open {
+				o.key(name)
+				o.b = append(o.b, '[')
+				open = true
+			} else {
+				o.b = append(o.b, ',')
+			}
+			item := object{append(o.b, '{')}
+			one(&item, r)
+			o.b = append(item.b, '}')
+		}
+		if open {
+			o.b = append(o.b, ']')
+		}
+	}
+	if v.Fields.has("charges") {
+		list("charges", Charges, func(o *object, r *Record) {
+			o.string("batch", r.Batch)
+			o.string("source", r.Source)
+			o.key("items")
+			o.b = append(o.b, '[')
+			for i, c := range r.Items {
+				if i > 0 {
+					o.b = append(o.b, ',')
+				}
+				item := object{append(o.b, '{')}
+				item.string("code", c.Code)
+				item.string("name", c.Name)
+				item.number("quantity", c.Quantity)
+				o.b = append(item.b, '}')
+			}
+			o.b = append(o.b, ']')
+		})
+	}
+	if v.Business && v.Fields.has("business") {
+		list("business", Business, func(o *object, r *Record) {
+			o.string("code", r.Event)
+			o.key("time")
+			o.b = r.At.appendJSON(o.b)
+			o.string("status", r.Status)
+			o.string("reason", r.Reason)
+			o.string("source", r.Source)
+			if r.Ext != "" {
+				o.key("ext")
+				o.b = append(o.b, r.Ext...)
+			}
+		})
+	}
+}
+
+func (m *Meaning) appendMilestones(o *object) {
 	reached := object{append(make([]byte, 0, 256), '{')}
-	for i, at := range t.Head.Milestones {
-		if at >= 0 {
+	for i := range m.Milestones {
+		if at := &m.Milestones[i]; at.Known {
 			reached.key(milestoneTable[i].name)
-			reached.b = t.Head.Entries[at].At.appendJSON(reached.b)
+			reached.b = at.At.appendJSON(reached.b)
 		}
 	}
 	if len(reached.b) > 1 {
@@ -246,22 +329,32 @@ func (t *Trace) appendMilestones(o *object) {
 
 // AppendStatus appends the status object of a head.
 func (h *Head) AppendStatus(dst []byte, lang Lang) []byte {
+	return h.appendStatus(dst, &h.Meaning, lang)
+}
+
+func (h *Head) appendStatus(dst []byte, m *Meaning, lang Lang) []byte {
 	o := object{append(dst, '{')}
-	o.string("code", h.Pair.Status.String())
-	o.string("sub", h.Pair.Sub)
-	o.string("label", labels[h.Pair.Status][lang])
-	if h.Since >= 0 {
+	o.string("code", m.Pair.Status.String())
+	o.string("sub", m.Pair.Sub)
+	o.string("label", labels[m.Pair.Status][lang])
+	if m.Since.Known {
 		o.key("since")
-		o.b = h.Entries[h.Since].At.appendJSON(o.b)
+		o.b = m.Since.At.appendJSON(o.b)
 	}
 	o.key("terminal")
-	o.b = strconv.AppendBool(o.b, h.Pair.Status.Terminal())
-	if h.Corrected {
-		o.key("corrected")
-		o.b = append(o.b, "true"...)
-		if h.First >= 0 {
+	o.b = strconv.AppendBool(o.b, m.Pair.Status.Terminal())
+	o.string("party", m.Pair.Party().String())
+	o.truth("action_required", m.Pair.ActionRequired())
+	if m.Overridden {
+		o.string("reason", h.Override.Reason)
+	} else {
+		o.string("reason", m.Pair.Reason(lang))
+	}
+	if m.Corrected {
+		o.truth("corrected", true)
+		if m.First.Known {
 			o.key("first_delivered")
-			o.b = h.Entries[h.First].At.appendJSON(o.b)
+			o.b = m.First.At.appendJSON(o.b)
 		}
 	}
 	return append(o.b, '}')
@@ -269,7 +362,11 @@ func (h *Head) AppendStatus(dst []byte, lang Lang) []byte {
 
 // AppendJSON appends one event. lang picks which of its texts is the
 // description.
-func (e *Event) AppendJSON(dst []byte, lang Lang) []byte {
+func (e *Event) AppendJSON(dst []byte, lang Lang) []byte { return e.appendJSON(dst, lang, nil) }
+
+// appendJSON appends one event as a line of a trace shows it; nil is one that
+// stands for itself.
+func (e *Event) appendJSON(dst []byte, lang Lang, as *line) []byte {
 	o := object{append(dst, '{')}
 	o.key("id")
 	o.b = append(appendHex16(append(o.b, '"'), uint64(e.ID)), '"')
@@ -291,10 +388,7 @@ func (e *Event) AppendJSON(dst []byte, lang Lang) []byte {
 		o.string("status", e.Pair.Status.String())
 		o.string("sub", e.Pair.Sub)
 	}
-	if e.Provisional {
-		o.key("provisional")
-		o.b = append(o.b, "true"...)
-	}
+	o.truth("provisional", e.Provisional)
 	o.string("code", e.Code)
 	text := e.shown()
 	o.string("description", text.in(lang))
@@ -319,7 +413,18 @@ func (e *Event) AppendJSON(dst []byte, lang Lang) []byte {
 	if n := len(e.Revisions); n > 1 {
 		o.number("revised", int64(n-1))
 	}
-	o.strings("sources", []string{e.Source})
+	if as != nil {
+		o.truth("retracted", as.retracted)
+		if as.leg {
+			o.string("carrier", e.Carrier)
+			o.string("number", e.Number)
+		}
+	}
+	if as != nil && len(as.sources) > 0 {
+		o.strings("sources", as.sources)
+	} else {
+		o.strings("sources", []string{e.Source})
+	}
 	o.key("received")
 	o.b = append(AppendTime(append(o.b, '"'), e.Heard.Milli()/1000*1000, 0), '"')
 	return append(o.b, '}')
@@ -381,6 +486,14 @@ func (o *object) number(name string, n int64) {
 	if n != 0 {
 		o.key(name)
 		o.b = strconv.AppendInt(o.b, n, 10)
+	}
+}
+
+// truth appends what is so; what is not is absent.
+func (o *object) truth(name string, is bool) {
+	if is {
+		o.key(name)
+		o.b = append(o.b, "true"...)
 	}
 }
 

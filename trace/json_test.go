@@ -3,6 +3,7 @@ package trace
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	stdflag "flag"
 	"fmt"
 	"os"
@@ -27,6 +28,7 @@ func shipped(t tb) *Trace {
 		"2026-02-26 22:15 in_transit.departed", "2026-02-27 03:00:00 unknown", "2026-02-27 08:00:00 delivered.signed",
 		"2026-02-27 15:00:00 out_for_delivery.last_mile_received")
 	events[2].At.Zone, events[2].At.Offset = ZoneUnknown, 0
+	events[2].Provisional = true
 	events[3].Code, events[3].Text = "607", Text{Text: "快件\"已\\到\"\n<广州>\x01"}
 	events[1].References = []Reference{{"main", "202003225d33322239ddW1df5t3"}, {"other", "PO 7"}}
 	at, err := ParseOffset("2026-02-27T16:30:15.25+08:00")
@@ -37,7 +39,7 @@ func shipped(t tb) *Trace {
 		Place: Place{Address: "1 Main St", City: "Albany", State: "NY", Country: "US", Postal: "12207"},
 		Text:  Text{Text: "已签收", Reason: "无", EN: "Signed by consignee", ZH: "本人签收", Lang: "zh-Hans"},
 		Pair:  Pair{Delivered, "signed"}, Table: 7, Quantity: 2, CarrierID: "158918741444476", Operator: "张三", SignedBy: "李四",
-		Latitude: 42.6526, Longitude: -73.7562, Provisional: true, Heard: HLCAt(noon + 999)}
+		Latitude: 42.6526, Longitude: -73.7562, Heard: HLCAt(noon + 999)}
 	revised := told(t, "派送中", HLCAt(noon))
 	revised.At, revised.Pair = events[5].At, events[5].Pair
 	again := revised
@@ -59,24 +61,69 @@ func TestGolden(t *testing.T) {
 		"trace-en-desc": {Events: true, Account: "other", Lang: EN, Desc: true},
 		"status-zh-tw":  {Lang: ZhHant, Account: "nobody"},
 	} {
-		var got bytes.Buffer
-		b := tr.AppendJSON(nil, v)
-		if err := json.Indent(&got, b, "", "  "); err != nil {
-			t.Fatalf("%s: %v in %s", name, err, b)
-		}
-		got.WriteByte('\n')
-		file := filepath.Join("testdata", name+".json")
-		if *update {
-			if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
+		checkAnswer(t, name, tr, v)
+	}
+}
+
+// checkAnswer compares an answer with its file in testdata.
+func checkAnswer(t *testing.T, name string, tr *Trace, v Variant) {
+	t.Helper()
+	var got bytes.Buffer
+	b := tr.AppendJSON(nil, v)
+	if err := json.Indent(&got, b, "", "  "); err != nil {
+		t.Fatalf("%s: %v in %s", name, err, b)
+	}
+	got.WriteByte('\n')
+	file := filepath.Join("testdata", name+".json")
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(string(want), got.String()); diff != "" {
-			t.Errorf("%s, see %s: -want +got\n%s", name, file, diff)
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("%s, see %s: -want +got\n%s", name, file, diff)
+	}
+}
+
+// Answers of what more than one scan after the other makes: legs, what was taken back,
+// parcels before, an operator's word, troubles, and what is told beside the trace.
+func TestGoldenOfFacts(t *testing.T) {
+	of := func(name string, waybill Waybill) *Trace {
+		for _, f := range caseFiles(t) {
+			if f.name == name {
+				return play(t, f).trace(t, waybill)
+			}
+		}
+		t.Fatalf("there is no case %s", name)
+		return nil
+	}
+	sf := Waybill{"SF7444400031887", "sf"}
+	charged := of("customs-wants-documents", sf)
+	charged.Records = records(t)[:2]
+	for _, c := range []struct {
+		name string
+		tr   *Trace
+		v    Variant
+	}{
+		{"answer-legs", of("handed-to-last-mile", Waybill{"LP00123456789012", "cainiao"}), Variant{Events: true, Lang: EN, Desc: true}},
+		{"answer-taken-back", of("false-delivery-withdrawn", yto), Variant{Events: true, Retracted: true}},
+		{"answer-not-taken-back", of("false-delivery-withdrawn", yto), Variant{Events: true}},
+		{"answer-parcel-before", of("word-on-the-parcel-before", sf), Variant{Events: true, Epoch: 1, Lang: ZhHant}},
+		{"answer-newest-parcel", of("word-on-the-parcel-before", sf), Variant{Events: true}},
+		{"answer-records", charged, Variant{Business: true, Lang: EN}},
+		{"answer-charges", charged, Variant{}},
+		{"answer-sources", of("pushed-and-reported", yto), Variant{Events: true}},
+	} {
+		checkAnswer(t, c.name, c.tr, c.v)
+	}
+	used := of("number-used-again", sf)
+	for epoch, want := range []error{nil, nil, nil, ErrNotFound} {
+		if err := used.Check(Variant{Epoch: epoch}); !errors.Is(err, want) {
+			t.Errorf("parcel %d of two: %v, want %v", epoch, err, want)
 		}
 	}
 }
@@ -138,7 +185,7 @@ func TestAnswerDecoded(t *testing.T) {
 		}
 	}
 	want := map[string]any{"id": tr.Events[6].ID.String(), "carrier_id": "158918741444476", "time": "2026-02-27T16:30:15.250+08:00",
-		"zone_from": "carrier_offset", "status": "delivered", "sub": "signed", "provisional": true, "code": "80", "description": "已签收",
+		"zone_from": "carrier_offset", "status": "delivered", "sub": "signed", "code": "80", "description": "已签收",
 		"description_en": "Signed by consignee", "description_zh": "本人签收", "reason_code": "17", "reason": "无", "address": "1 Main St",
 		"country": "US", "state": "NY", "city": "Albany", "postal_code": "12207", "operator": "张三", "signed_by": "李四", "quantity": 2.0,
 		"latitude": 42.6526, "longitude": -73.7562, "sources": []any{"kuaidi100"}, "received": "2026-03-01T12:00:00Z"}
@@ -150,6 +197,9 @@ func TestAnswerDecoded(t *testing.T) {
 	}
 	if e := got.Events[2]; e["status"] != nil || e["code"] != "607" || e["description"] != "快件\"已\\到\"\n<广州>\x01" {
 		t.Errorf("the event of no status: %v", e)
+	}
+	if e := got.Events[3]; e["provisional"] != true {
+		t.Errorf("the event whose status was drawn from its text: %v", e)
 	}
 	if e := got.Events[3]; e["local_time"] != "2026-02-26T22:15:00" || e["raw_time"] != "2026-02-26 22:15" {
 		t.Errorf("the event of no zone: %v", e)
@@ -174,7 +224,9 @@ func TestAbsentIsAbsent(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var s shelf
-		s.take(t, drawFacts(t)...)
+		for range rapid.IntRange(1, 5).Draw(t, "events") {
+			s.take(t, drawBare(t))
+		}
 		v := Variant{Lang: Lang(rapid.IntRange(0, int(langs)-1).Draw(t, "lang")), Desc: rapid.Bool().Draw(t, "desc"), Events: true,
 			Account: rapid.SampledFrom([]string{"main", "shop", "nobody"}).Draw(t, "account")}
 		b := s.trace(t).AppendJSON(nil, v)
@@ -186,6 +238,25 @@ func TestAbsentIsAbsent(t *testing.T) {
 			t.Fatalf("%s is empty: %s", path, b)
 		}
 	})
+}
+
+// drawBare draws an event of which anything may be missing.
+func drawBare(t *rapid.T) Event {
+	e := full(t)
+	e.Pair.Status = Status(rapid.IntRange(0, int(statuses)-1).Draw(t, "status"))
+	e.TextEdits = rapid.Bool().Draw(t, "edits")
+	e.At = rapid.SampledFrom([]Time{e.At, {Raw: "x"}, {Precision: Day, Zone: ZoneCarrier, Raw: "y"}}).Draw(t, "at")
+	e.Leg = rapid.SampledFrom([]LegTo{{}, {Waybill{"YT1234567890123", ""}, Forwarded}}).Draw(t, "leg")
+	for i, field := range []*string{&e.Pair.Sub, &e.Code, &e.ReasonCode, &e.Place.Address, &e.Place.City, &e.Place.State, &e.Place.Country,
+		&e.Place.Postal, &e.Text.Text, &e.Text.Reason, &e.Text.EN, &e.Text.ZH, &e.Text.Lang, &e.CarrierID, &e.Operator, &e.SignedBy, &e.Hint} {
+		if rapid.Bool().Draw(t, fmt.Sprint("without ", i)) {
+			*field = ""
+		}
+	}
+	if rapid.Bool().Draw(t, "without the rest") {
+		e.Quantity, e.Latitude, e.Longitude, e.Provisional, e.References = 0, 0, 0, false, nil
+	}
+	return e
 }
 
 // firstEmpty is the path of a value that should not be there.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,9 +85,12 @@ func readProto(t *testing.T) protoFile {
 func TestProtoNamesWhatTheCodeWrites(t *testing.T) {
 	doc := readProto(t)
 	prefixes := map[string]map[string]string{
-		"codec.go":      {"field": "Event", "text": "Text", "reference": "Reference"},
+		"codec.go":      {"field": "Event", "leg": "Leg", "text": "Text", "reference": "Reference"},
 		"quarantine.go": {"quarantined": "Quarantined", "fault": "Fault"},
 		"feed.go":       {"entry": "FeedEntry", "group": "Group", "pair": "Pair", "change": "Change"},
+		"facts_codec.go": {"list": "List", "told": "LegFact", "record": "Record", "charge": "Charge", "moment": "Moment",
+			"override": "Override"},
+		"unmapped.go": {"unmapped": "Unmapped"},
 	}
 	code := map[string]map[uint32]string{}
 	for file, messages := range prefixes {
@@ -98,8 +100,8 @@ func TestProtoNamesWhatTheCodeWrites(t *testing.T) {
 		}
 		ast.Inspect(parsed, func(n ast.Node) bool {
 			spec, ok := n.(*ast.ValueSpec)
-			if !ok || len(spec.Names) != 1 || len(spec.Values) != 1 {
-				return true
+			if !ok || len(spec.Names) != 1 || len(spec.Values) != 1 || spec.Type != nil {
+				return true // numbers of fields have no type
 			}
 			number, ok := spec.Values[0].(*ast.BasicLit)
 			if !ok || number.Kind != token.INT {
@@ -150,9 +152,13 @@ func snake(name string) string {
 // The numbers of enumerated values are those of the code.
 func TestProtoEnums(t *testing.T) {
 	got := readProto(t).enums
-	want := map[string]map[string]int{"Status": {}, "Zone": {},
-		"Precision":  {"PRECISION_SECOND": int(Second), "PRECISION_MINUTE": int(Minute), "PRECISION_DAY": int(Day)},
-		"ChangeKind": {"CHANGE_KIND_NONE": 0, "CHANGE_KIND_EVENT_ADDED": int(EventAdded), "CHANGE_KIND_EVENT_REVISED": int(EventRevised)},
+	want := map[string]map[string]int{"Status": {}, "Zone": {}, "Role": {},
+		"Precision": {"PRECISION_SECOND": int(Second), "PRECISION_MINUTE": int(Minute), "PRECISION_DAY": int(Day)},
+		"ChangeKind": {"CHANGE_KIND_NONE": 0, "CHANGE_KIND_EVENT_ADDED": int(EventAdded), "CHANGE_KIND_EVENT_REVISED": int(EventRevised),
+			"CHANGE_KIND_EVENT_RETRACTED": int(EventRetracted), "CHANGE_KIND_EVENT_RESTORED": int(EventRestored),
+			"CHANGE_KIND_LISTED": int(Listed), "CHANGE_KIND_LEG_TOLD": int(LegTold), "CHANGE_KIND_RECORD_KEPT": int(RecordKept),
+			"CHANGE_KIND_OVERRODE": int(Overrode), "CHANGE_KIND_REFOLDED": int(Refolded)},
+		"RecordKind": {"RECORD_KIND_NONE": 0, "RECORD_KIND_CHARGES": int(Charges), "RECORD_KIND_BUSINESS": int(Business)},
 	}
 	for s := range statuses {
 		want["Status"]["STATUS_"+strings.ToUpper(s.String())] = int(s)
@@ -160,8 +166,14 @@ func TestProtoEnums(t *testing.T) {
 	for z := range zones {
 		want["Zone"]["ZONE_"+strings.ToUpper(z.String())] = int(z)
 	}
+	for r := range roles {
+		want["Role"]["ROLE_"+strings.ToUpper(r.String())] = int(r)
+	}
 	if len(want["Precision"]) != int(precisions) {
 		t.Errorf("there are %d precisions, want %d", precisions, len(want["Precision"]))
+	}
+	if len(want["ChangeKind"]) != int(changeKinds) {
+		t.Errorf("there are %d kinds of change, want %d", changeKinds, len(want["ChangeKind"]))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-the code +docs/trace.proto\n%s", diff)
@@ -188,6 +200,14 @@ func (f protoFile) decode(message string, value []byte) (map[string]any, error) 
 			return nil, fmt.Errorf("%s: field %d after field %d", message, fc.FieldNum, last)
 		}
 		last = fc.FieldNum
+		if field.repeated && field.kind == "fixed64" {
+			packed, ok := fc.UnpackFixed64s(nil)
+			if _, twice := got[field.name]; twice || !ok || len(packed) == 0 {
+				return nil, fmt.Errorf("%s.%s is not packed in one run", message, field.name)
+			}
+			got[field.name] = packed
+			continue
+		}
 		v, err := f.value(field.kind, &fc)
 		if err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", message, field.name, err)
@@ -216,6 +236,8 @@ func (f protoFile) value(kind string, fc *easyproto.FieldContext) (v any, err er
 		v, ok = fc.Uint32()
 	case "uint64":
 		v, ok = fc.Uint64()
+	case "int64":
+		v, ok = fc.Int64()
 	case "sint32":
 		v, ok = fc.Sint32()
 	case "sint64":
@@ -257,26 +279,49 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 	type list = []any
 	doc := readProto(t)
 	event, told := full(t), revised(t)
-	quarantined, entry := held(), FeedEntry{Mark: 7, Groups: []Group{{Waybill{"SF7444400031887", "sf"}, 9, Pair{}, Pair{Delivered, "signed"},
-		[]Change{{EventAdded, -1, 2, 0, 3}, {EventRevised, noon, 1 << 63, 4, 5}}}}}
+	event.Leg = LegTo{Waybill{"YT1234567890123", "yto"}, LastMile}
+	quarantined := held()
+	quarantined.Path, quarantined.Call = "/push/alibaba/x", "notifyTrace"
 	texts := list{
 		m{"text": "派送中", "lang": "zh-Hans", "heard": uint64(told.Revisions[0].Heard)},
 		m{"text": "已签收", "reason": "门口", "en": "Signed", "lang": "zh-Hans", "heard": uint64(told.Revisions[1].Heard)},
 	}
-	wantEvent := m{"source": "kuaidi100", "code": "80", "reason_code": "17", "raw_time": "2026-02-27T09:30:15.25-05:00",
+	wantTold := m{"source": "kuaidi100", "code": "80", "reason_code": "17", "raw_time": "2026-02-27T09:30:15.25-05:00",
 		"offset": int32(-300), "zone": "ZONE_CARRIER_OFFSET", "address": `1 Main St "rear"`, "city": "Albany", "state": "NY", "country": "US",
 		"postal": "12207", "status": "STATUS_DELIVERED", "sub": "signed", "table": uint32(7), "carrier_id": "158918741444476",
 		"operator": "张三", "quantity": uint32(2), "signed_by": "李四", "latitude": 42.6526, "longitude": -73.7562, "provisional": true, "hint": "4",
-		"text":      list{m{"text": event.Text.Text, "reason": "无", "en": "Signed by consignee", "zh": "本人签收", "lang": "zh-Hans"}},
-		"heard":     uint64(event.Heard),
-		"reference": list{m{"account": "main", "text": "202003225d33322239ddW1df5t3"}, m{"account": "other", "text": "PO 7"}},
-	}
-	wantTold := maps.Clone(wantEvent)
-	maps.Copy(wantTold, m{"text_edits": true, "text": texts, "heard": uint64(told.Heard), "precision": "PRECISION_DAY"})
+		"reference":  list{m{"account": "main", "text": "202003225d33322239ddW1df5t3"}, m{"account": "other", "text": "PO 7"}},
+		"text_edits": true, "text": texts, "heard": uint64(told.Heard), "precision": "PRECISION_DAY"}
+	wantEvent := maps.Clone(wantTold)
+	delete(wantEvent, "text_edits")
+	delete(wantEvent, "precision")
+	maps.Copy(wantEvent, m{"leg": m{"number": "YT1234567890123", "carrier": "yto", "role": "ROLE_LAST_MILE"},
+		"text":  list{m{"text": event.Text.Text, "reason": "无", "en": "Signed by consignee", "zh": "本人签收", "lang": "zh-Hans"}},
+		"heard": uint64(event.Heard)})
 	told.At.Precision = Day
 	fault := func(index int32, code, field, detail string) m {
 		return m{"index": index, "code": code, "field": field, "detail": detail}
 	}
+	entry, wantChanges := learnedFacts(t), list{
+		m{"kind": "CHANGE_KIND_EVENT_ADDED", "local": int64(-1), "id": uint64(2), "heard": uint64(3)},
+		m{"kind": "CHANGE_KIND_EVENT_REVISED", "local": int64(noon), "id": uint64(1 << 63), "text": uint64(4), "heard": uint64(5)},
+		m{"kind": "CHANGE_KIND_EVENT_RETRACTED", "local": int64(7), "id": uint64(2), "heard": uint64(6)},
+		m{"kind": "CHANGE_KIND_EVENT_RESTORED", "local": int64(7), "id": uint64(3), "heard": uint64(6)},
+		m{"kind": "CHANGE_KIND_LISTED", "heard": uint64(6), "list": m{"source": "kuaidi100", "heard": uint64(6), "origin": uint64(9),
+			"shows": []uint64{2, 1 << 63}, "hides": []uint64{4}, "doubtful": true, "restores": []uint64{5, 6}}},
+		m{"kind": "CHANGE_KIND_LEG_TOLD", "heard": uint64(7), "leg": m{"to": m{"number": "YT1234567890123", "role": "ROLE_FORWARDED"},
+			"since": int64(noon), "heard": uint64(7)}},
+		m{"kind": "CHANGE_KIND_RECORD_KEPT", "heard": uint64(8), "record": m{"kind": "RECORD_KIND_CHARGES", "source": "alibaba",
+			"heard": uint64(8), "origin": uint64(9), "batch": "B1",
+			"charge": list{m{"code": "C1", "name": "运费", "quantity": int64(1250)}, m{"code": "", "name": "", "quantity": int64(1)}}}},
+		m{"kind": "CHANGE_KIND_RECORD_KEPT", "heard": uint64(8), "record": m{"kind": "RECORD_KIND_BUSINESS", "source": "alibaba",
+			"heard": uint64(8), "origin": uint64(9), "event": "CONFIRM", "status": "SUCCESS", "reason": "ok", "ext": `{"a":1}`,
+			"at": m{"local": event.At.Local, "offset": int32(-300), "zone": "ZONE_CARRIER_OFFSET", "precision": "PRECISION_SECOND", "raw": event.At.Raw}}},
+		m{"kind": "CHANGE_KIND_OVERRODE", "heard": uint64(10), "override": m{"status": "STATUS_LOST", "sub": "missing", "author": "li",
+			"reason": "gone", "heard": uint64(10), "origin": uint64(9)}},
+		m{"kind": "CHANGE_KIND_REFOLDED", "heard": uint64(11)},
+	}
+	unmapped := Unmapped{Count: 3, First: 4, Number: "SF7444400031887", Text: "派送中", Reason: "17"}
 	for _, c := range []struct {
 		message string
 		value   []byte
@@ -286,12 +331,12 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 		{"Event", sealed(told).Value, wantTold},
 		{"Event", sealed(Event{At: Time{Raw: "1970-01-01 00:00:00"}}).Value, m{"heard": uint64(0)}},
 		{"Quarantined", quarantined.Append(nil), m{"heard": uint64(quarantined.Heard), "carrier": "sf", "account": "main",
-			"content_type": quarantined.ContentType, "query": quarantined.Query, "raw": quarantined.Raw, "fault": list{
-				fault(-1, "invalid_json", "", "it ends too soon"), fault(3, "time_suspect", "acceptTime", "\"1970\" is before 2000"), fault(0, "", "", "")}}},
+			"content_type": quarantined.ContentType, "query": quarantined.Query, "raw": quarantined.Raw, "path": "/push/alibaba/x", "call": "notifyTrace",
+			"fault": list{fault(-1, "invalid_json", "", "it ends too soon"), fault(3, "time_suspect", "acceptTime", "\"1970\" is before 2000"), fault(0, "", "", "")}}},
 		{"FeedEntry", entry.Append(nil), m{"mark": uint64(7), "group": list{m{"number": "SF7444400031887", "carrier": "sf", "own": uint64(9),
-			"before": m{"status": "STATUS_UNKNOWN"}, "after": m{"status": "STATUS_DELIVERED", "sub": "signed"}, "change": list{
-				m{"kind": "CHANGE_KIND_EVENT_ADDED", "local": int64(-1), "id": uint64(2), "heard": uint64(3)},
-				m{"kind": "CHANGE_KIND_EVENT_REVISED", "local": int64(noon), "id": uint64(1 << 63), "text": uint64(4), "heard": uint64(5)}}}}}},
+			"before": m{"status": "STATUS_UNKNOWN"}, "after": m{"status": "STATUS_DELIVERED", "sub": "signed"}, "change": wantChanges}}}},
+		{"Record", entry.Groups[0].Changes[6].Record.Append(nil), wantChanges[6].(m)["record"].(m)},
+		{"Unmapped", unmapped.Append(nil), m{"count": uint64(3), "first": uint64(4), "number": "SF7444400031887", "text": "派送中", "reason": "17"}},
 	} {
 		got, err := doc.decode(c.message, c.value)
 		if err != nil {
@@ -302,11 +347,32 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 			t.Errorf("%s: -meant +read\n%s", c.message, diff)
 		}
 	}
-	// The examples above must not leave a field of an event untried.
-	tried := slices.Sorted(maps.Keys(wantTold))
-	for _, field := range doc.messages["Event"] {
-		if !slices.Contains(tried, field.name) {
-			t.Errorf("Event.%s is in no example", field.name)
+	// The examples above must not leave a field untried.
+	tried := map[string]bool{}
+	var try func(message string, got m)
+	try = func(message string, got m) {
+		for _, field := range doc.messages[message] {
+			values, _ := got[field.name].(list)
+			if one, is := got[field.name].(m); is {
+				values = list{one}
+			}
+			if got[field.name] != nil {
+				tried[message+"."+field.name] = true
+			}
+			for _, v := range values {
+				try(field.kind, v.(m))
+			}
+		}
+	}
+	try("Event", wantEvent)
+	try("Event", wantTold)
+	try("FeedEntry", m{"mark": uint64(7), "group": list{m{"number": "", "carrier": "", "own": "", "before": m{}, "after": m{"status": "", "sub": ""},
+		"change": wantChanges}}})
+	for message, fields := range doc.messages {
+		for _, field := range fields {
+			if name := message + "." + field.name; !tried[name] && message != "Quarantined" && message != "Fault" && message != "Unmapped" {
+				t.Errorf("%s is in no example", name)
+			}
 		}
 	}
 }

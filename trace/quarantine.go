@@ -17,6 +17,8 @@ type Quarantined struct {
 	Account     string
 	ContentType string
 	Query       string // of the request's address, as it came
+	Path        string // of the address, as it came, without a token of ours
+	Call        string // which of the door's calls; "" where it has none
 	Faults      []Fault
 	Raw         []byte // the body, after Content-Encoding
 }
@@ -24,7 +26,9 @@ type Quarantined struct {
 // Hash is the request's identity: 16 bytes over door, account and body.
 func (q *Quarantined) Hash() (hash [16]byte) {
 	h := sha256.New()
-	h.Write(appendPart(appendPart(appendPart(nil, q.Carrier), q.Account), q.Query))
+	for _, s := range [...]string{q.Carrier, q.Account, q.Path, q.Call, q.Query} {
+		h.Write(appendPart(nil, s))
+	}
 	h.Write(q.Raw)
 	copy(hash[:], h.Sum(nil))
 	return hash
@@ -38,6 +42,8 @@ const (
 	quarantinedQuery       = 5
 	quarantinedFault       = 6
 	quarantinedRaw         = 7
+	quarantinedPath        = 8
+	quarantinedCall        = 9
 
 	faultIndex  = 1
 	faultCode   = 2
@@ -63,6 +69,12 @@ func (q *Quarantined) Append(dst []byte) []byte {
 		fm.AppendString(faultDetail, f.Detail)
 	}
 	mm.AppendBytes(quarantinedRaw, q.Raw)
+	if q.Path != "" {
+		mm.AppendString(quarantinedPath, q.Path)
+	}
+	if q.Call != "" {
+		mm.AppendString(quarantinedCall, q.Call)
+	}
 	return m.Marshal(dst)
 }
 
@@ -90,6 +102,10 @@ func DecodeQuarantined(q *Quarantined, value []byte) error {
 			q.Faults = append(q.Faults, f)
 		case quarantinedRaw:
 			q.Raw, ok = fc.Bytes()
+		case quarantinedPath:
+			q.Path, ok = fc.String()
+		case quarantinedCall:
+			q.Call, ok = fc.String()
 		}
 		return ok
 	})

@@ -3,6 +3,7 @@ package trace
 import (
 	"regexp"
 	"testing"
+	"time"
 )
 
 // tag is the tag of a trace as it would be read from disk.
@@ -112,5 +113,83 @@ func TestTagOfFacts(t *testing.T) {
 		if (was == is) != c.same {
 			t.Errorf("%s: the tag was %s and is %s; the same: %t, want %t", c.name, was, is, was == is, c.same)
 		}
+	}
+}
+
+// What lists, legs, operators and partners say is in the tag as far as it is shown.
+func TestTagOfWhatIsShown(t *testing.T) {
+	w := Waybill{"YT1234567890123", "yto"}
+	tags := func(h *Head) (plain, whole string) {
+		tr := Trace{Waybill: w}
+		if err := tr.SetHead(w, h.Append(nil)); err != nil {
+			t.Fatal(err)
+		}
+		return string(tr.AppendTag(nil, Variant{Events: true})), string(tr.AppendTag(nil, Variant{Events: true, Retracted: true}))
+	}
+	for _, c := range []struct {
+		name         string
+		change       func(d *desk)
+		plain, whole bool // which tags change
+	}{
+		{"the same list again", func(d *desk) { d.hear("a b c d e", time.Hour) }, false, false},
+		{"a list that takes a scan back", func(d *desk) { d.hear("a c d e", time.Hour) }, true, true},
+		{"a list that is doubted", func(d *desk) { d.hear("a e", time.Hour) }, false, true},
+		{"a list that takes a scan back, and one that has it again", func(d *desk) {
+			d.hear("a c d e", time.Hour)
+			d.hear("a b c d e f", 2*time.Hour)
+		}, false, true},
+		{"a word of an operator", func(d *desk) {
+			d.head.TakeOverride(&Override{Pair: d.head.Pair, Author: "li", Reason: "so it is", Stamp: Stamp{1, 1}}, false)
+		}, true, true},
+		{"a word that was withdrawn", func(d *desk) {
+			d.head.TakeOverride(&Override{Author: "li", Reason: "so it is", Stamp: Stamp{1, 1}}, false)
+		}, false, true},
+		{"a leg that was told", func(d *desk) {
+			d.head.TakeLeg(&LegFact{To: LegTo{Waybill{"AAAA1", "usps"}, LastMile}, Since: noon}, false)
+		}, true, true},
+		{"a record", func(d *desk) { d.head.Records = 7 }, true, true},
+		{"a scan that another source tells better", func(d *desk) {
+			e := journey(t, "2026-02-25 20:00:30 in_transit.departed")[0]
+			e.Waybill, e.Source = yto, "zto"
+			d.tell(t, "z", e)
+		}, true, true}, // it is named among the sources
+	} {
+		d := newDesk(t, append(onTheRoad, "2026-02-27 20:00:00 in_transit.departed")...)
+		d.hear("a b c d e", 0)
+		plain, whole := tags(&d.head)
+		c.change(d)
+		d.head.Fold(w, nil)
+		plainNow, wholeNow := tags(&d.head)
+		if (plain != plainNow) != c.plain || (whole != wholeNow) != c.whole {
+			t.Errorf("%s: the tag changed %t, want %t; with what was taken back %t, want %t", c.name, plain != plainNow, c.plain, whole != wholeNow, c.whole)
+		}
+	}
+}
+
+// A trace's tag changes with what is shown of the leg that it has, and with nothing
+// else of it.
+func TestTagOfALeg(t *testing.T) {
+	child := Waybill{"AAAA1", "yto"}
+	h, other := forwarded(t, LegTo{child, LastMile}), new(Head)
+	now := func() string {
+		h.Fold(parent, func(Waybill) (string, *Head) { return "yto", other })
+		tr := Trace{Waybill: parent}
+		if err := tr.SetHead(parent, h.Append(nil)); err != nil {
+			t.Fatal(err)
+		}
+		return string(tr.AppendTag(nil, Variant{Events: true}))
+	}
+	was := now()
+	other.References = []Reference{{"main", "order 1"}}
+	if now() != was {
+		t.Error("the child's reference changed the tag")
+	}
+	e := journey(t, "2026-03-02 10:00:00 unknown")[0]
+	e.Waybill, e.Source = child, "yto"
+	if _, err := other.Take(sealed(e), nil); err != nil {
+		t.Fatal(err)
+	}
+	if now() == was {
+		t.Error("the child's event, which is shown, did not change the tag")
 	}
 }

@@ -244,6 +244,7 @@ func TestTooMany(t *testing.T) {
 	if got, err := others.Take(event(MaxEvents, "sf"), nil); got != Fresh || err != nil {
 		t.Errorf("the carrier's own: %v, %v", got, err)
 	}
+	const mostSources = 255 // a head of more has no room for another
 	many := fill(mostSources, func(i int) string { return fmt.Sprint("api:", i) })
 	if got, err := many.Take(event(mostSources, "sf"), nil); got != TooMany || err != nil {
 		t.Errorf("the source beyond: %v, %v", got, err)
@@ -251,7 +252,7 @@ func TestTooMany(t *testing.T) {
 	if got, err := many.Take(event(mostSources, "api:3"), nil); got != Fresh || err != nil {
 		t.Errorf("a source that is known: %v, %v", got, err)
 	}
-	many.Fold()
+	many.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 	for i := range many.Entries {
 		x := &many.Entries[i]
 		at := slices.IndexFunc(many.Entries, func(o Entry) bool { return o.ID == event(i, fmt.Sprint("api:", i)).ID })
@@ -271,7 +272,7 @@ func TestTakeWithoutTheEvent(t *testing.T) {
 	if _, err := h.Take(sealed(told(t, "A", 1)), nil); err != nil {
 		t.Fatal(err)
 	}
-	h.Fold()
+	h.Fold(Waybill{"SF7444400031887", "sf"}, nil)
 	before := string(h.Append(nil))
 	gone := errors.New("gone")
 	if _, err := h.Take(sealed(told(t, "B", 2)), func() (*Event, error) { return nil, gone }); !errors.Is(err, gone) {

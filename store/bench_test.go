@@ -47,7 +47,7 @@ func BenchmarkRead(b *testing.B) {
 			var t trace.Trace
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := s.Trace(&t, fmt.Sprintf("SF%013d", rand.IntN(benchWaybills)), "", c.events); err != nil {
+				if err := s.Trace(&t, fmt.Sprintf("SF%013d", rand.IntN(benchWaybills)), "", trace.Want{Events: c.events}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -57,7 +57,7 @@ func BenchmarkRead(b *testing.B) {
 		var t trace.Trace
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := s.Trace(&t, fmt.Sprintf("YT%013d", rand.IntN(benchWaybills)), "", false); err == nil {
+			if err := s.Trace(&t, fmt.Sprintf("YT%013d", rand.IntN(benchWaybills)), "", trace.Want{}); err == nil {
 				b.Fatal("found")
 			}
 		}

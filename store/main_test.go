@@ -21,7 +21,13 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 // open opens a store on a disk in memory, or on the given one.
 func open(t testing.TB, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open("data", Options{fs: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20})
+	return openAt(t, fs, nil)
+}
+
+// openAt opens a store whose clock follows wall, in milliseconds since 1970.
+func openAt(t testing.TB, fs vfs.FS, wall func() int64) *Store {
+	t.Helper()
+	s, err := Open("data", Options{fs: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: wall})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +61,54 @@ func sealed(t testing.TB, s *Store, events ...trace.Event) *trace.Facts {
 	return facts
 }
 
+// fedBy100 is an event as Kuaidi100 would list it of a parcel of YTO's, minute
+// minutes into the journey.
+func fedBy100(number string, status trace.Status, minute int) trace.Event {
+	e := scan(number, "", status, minute)
+	e.Carrier, e.Source, e.TextEdits = "yto", "kuaidi100", false
+	e.Text.Text = fmt.Sprint("快件状态 ", status)
+	return e
+}
+
+// list adds a full list of events, all of one waybill and source.
+func list(f *trace.Facts, events ...trace.Event) {
+	f.OpenList(events[0].Waybill, events[0].Source, -1)
+	for _, e := range events {
+		x := f.Event()
+		e.List = x.List
+		*x = e
+	}
+	f.CloseList()
+}
+
+// charges is a batch of one charge.
+func charges(number, batch string, quantity int64) trace.Record {
+	return trace.Record{Waybill: trace.Waybill{Number: number, Carrier: "yto"}, Kind: trace.Charges, Source: "alibaba",
+		Batch: batch, Items: []trace.Charge{{Code: "freight", Name: "Freight", Quantity: quantity}}}
+}
+
+// judged makes facts as ingest would, readings of the clock and all.
+func judged(t testing.TB, s *Store, fill func(*trace.Facts)) *trace.Facts {
+	t.Helper()
+	facts := &trace.Facts{}
+	fill(facts)
+	facts.Judge(s.Now(), s.Now, func(field string) string { return field })
+	if len(facts.Faults) > 0 {
+		t.Fatal(facts.Faults)
+	}
+	return facts
+}
+
+// hear appends the facts that fill gives.
+func hear(t testing.TB, s *Store, fill func(*trace.Facts)) *trace.Facts {
+	t.Helper()
+	facts := judged(t, s, fill)
+	if _, err := s.Append(context.Background(), facts); err != nil {
+		t.Fatal(err)
+	}
+	return facts
+}
+
 func push(t testing.TB, s *Store, events ...trace.Event) (fresh int) {
 	t.Helper()
 	fresh, err := s.Append(context.Background(), sealed(t, s, events...))
@@ -67,15 +121,15 @@ func push(t testing.TB, s *Store, events ...trace.Event) (fresh int) {
 func read(t testing.TB, s *Store, number string) *trace.Trace {
 	t.Helper()
 	var tr trace.Trace
-	if err := s.Trace(&tr, number, "", true); err != nil {
+	if err := s.Trace(&tr, number, "", trace.Want{Events: true}); err != nil {
 		t.Fatal(err)
 	}
 	return &tr
 }
 
-// mustAgree checks what holds of every directory at rest: every head is the
-// fold of its events, every key is of a known kind, and the feed counts its own
-// groups without a hole.
+// mustAgree checks what holds of every directory at rest: every head is the fold
+// of its facts, every index has what the facts say and nothing else, and the feed
+// counts its own groups without a hole.
 func mustAgree(t testing.TB, s *Store) {
 	t.Helper()
 	if err := disagreement(s); err != nil {

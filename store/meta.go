@@ -12,9 +12,9 @@ import (
 	"waytrace/trace"
 )
 
-// Form is the form of a directory that this version writes. A directory of a
-// newer form is refused, an older one is brought up to it when it is opened.
-const Form = 1
+// Form is the form of a directory that this version writes. A directory of another
+// form is refused: form 1 was never released.
+const Form = 2
 
 // The names of what a directory knows about itself.
 const (
@@ -95,6 +95,8 @@ func (s *Store) birth() error {
 	case binary.BigEndian.Uint32(form) > Form:
 		return fmt.Errorf("%s has form %d and this version of waytrace reads up to form %d: run the newer version that wrote it",
 			s.dir, binary.BigEndian.Uint32(form), Form)
+	case binary.BigEndian.Uint32(form) < Form:
+		return fmt.Errorf("%s has form %d, of a version before the first release: choose another directory with --data", s.dir, binary.BigEndian.Uint32(form))
 	default:
 		if err := s.recall(); err != nil {
 			return err
@@ -106,7 +108,10 @@ func (s *Store) birth() error {
 		return fmt.Errorf("%s: %w", s.dir, err)
 	}
 	s.safe.Store(s.next.seq - 1)
-	return nil
+	return s.scan([]byte{keys.KindLeg}, func(_, _ []byte) (bool, error) {
+		s.legs.Store(true)
+		return false, nil
+	})
 }
 
 // recall reads what an existing directory knows about itself.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -126,3 +127,26 @@ var (
 	diskSlow         = metrics.NewCounter(`waytrace_store_disk_slow_total`)
 	backgroundErrors = metrics.NewCounter(`waytrace_store_background_errors_total`)
 )
+
+// doubtful counts the lists of a source that were not believed at once.
+func doubtful(source string) *metrics.Counter {
+	return metrics.GetOrCreateCounter(fmt.Sprintf(`waytrace_lists_doubtful_total{source=%q}`, source))
+}
+
+// anomalies counts the scans that lowered a status in a way that parcels do not go.
+// A carrier may be anything that a pusher writes: beyond so many they are counted
+// together.
+func anomalies(carrier string) *metrics.Counter {
+	carriersCounted.Lock()
+	defer carriersCounted.Unlock()
+	if !carriersCounted.names[carrier] && len(carriersCounted.names) >= 200 {
+		carrier = "other"
+	}
+	carriersCounted.names[carrier] = true
+	return metrics.GetOrCreateCounter(fmt.Sprintf(`waytrace_fold_anomalies_total{carrier=%q}`, carrier))
+}
+
+var carriersCounted = struct {
+	sync.Mutex
+	names map[string]bool
+}{names: map[string]bool{}}

@@ -47,14 +47,14 @@ func (o Options) withDefaults() Options {
 // the directory.
 var comparer = func() *pebble.Comparer {
 	c := *pebble.DefaultComparer
-	c.Name = "waytrace.1"
+	c.Name = "waytrace.2"
 	c.Split = keys.Split
 	c.Compare = bytes.Compare
 	// The next prefix after a number's is that of a number beyond it: another zero
 	// byte would still be in this one.
 	c.ImmediateSuccessor = func(dst, prefix []byte) []byte {
 		dst = append(dst, prefix...)
-		if n := len(prefix); n > 0 && prefix[0] == keys.KindWaybill && prefix[n-1] == 0 {
+		if n := len(prefix); n > 0 && prefix[n-1] == 0 && keys.Split(prefix) == n && keys.Grouped(prefix[0]) {
 			dst[len(dst)-1] = 1
 			return dst
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,12 +13,12 @@ import (
 )
 
 // Trace reads what is known of a number into t, which it empties first: the head
-// of one carrier, and with events all of its events in the fold's order. number
-// is canonical. carrier "" takes the one with the newest event, and names the
+// of one carrier, and what is wanted beside it: all of its events in the fold's
+// order, with those of its legs, and its records. number is canonical. carrier "" takes the one with the newest event, and names the
 // others in t.Also. A number or carrier that is not known is ErrNotFound.
 //
 // Head and events are of one moment. They may show what is not yet synced.
-func (s *Store) Trace(t *trace.Trace, number, carrier string, events bool) error {
+func (s *Store) Trace(t *trace.Trace, number, carrier string, want trace.Want) error {
 	t.Reset()
 	if err := s.enter(); err != nil {
 		return err
@@ -37,10 +38,67 @@ func (s *Store) Trace(t *trace.Trace, number, carrier string, events bool) error
 	if err := readHeads(it, t, number, carrier); err != nil {
 		return err
 	}
-	if events {
-		return readEvents(it, t)
+	if want.Events {
+		if t.Events, err = readEvents(it, t.Waybill, len(t.Also) > 0, t.Events); err != nil {
+			return err
+		}
+	}
+	if legs := t.Children(want); len(legs) > 0 {
+		if err := s.readLegs(t, legs, want.Events); err != nil {
+			return err
+		}
+	}
+	if want.Records && t.Head.Records != 0 {
+		return s.readRecords(t)
 	}
 	return nil
+}
+
+// readLegs reads the heads of the numbers that a parcel went on under, and their
+// events where they are wanted. They may be a moment younger than the parcel's own
+// head.
+func (s *Store) readLegs(t *trace.Trace, legs []trace.Waybill, events bool) error {
+	for _, leg := range legs {
+		prefix := keys.Waybill(make([]byte, 0, 64), leg.Number)
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keys.End(nil, prefix), UseL6Filters: true})
+		if err != nil {
+			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+		}
+		var of trace.Trace
+		err = readHeads(it, &of, leg.Number, leg.Carrier)
+		part := trace.Part{Waybill: of.Waybill, Head: of.Head}
+		if err == nil && events {
+			part.Events, err = readEvents(it, of.Waybill, true, nil)
+		}
+		it.Close()
+		switch {
+		case errors.Is(err, trace.ErrNotFound):
+			continue
+		case err != nil:
+			return err
+		}
+		if !slices.ContainsFunc(t.Legs, func(p trace.Part) bool { return p.Waybill == part.Waybill }) {
+			t.Legs = append(t.Legs, part)
+		}
+	}
+	return nil
+}
+
+func (s *Store) readRecords(t *trace.Trace) error {
+	prefix := keys.Records(nil, t.Waybill)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keys.End(nil, prefix)})
+	if err != nil {
+		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+	}
+	defer it.Close()
+	return each(it, func(_, value []byte) (bool, error) {
+		var r trace.Record
+		if err := trace.DecodeRecord(&r, t.Waybill, slices.Clone(value)); err != nil {
+			return false, err
+		}
+		t.Records = append(t.Records, r)
+		return true, nil
+	})
 }
 
 // readHeads reads the heads of a number, which lie before its events, and leaves
@@ -67,10 +125,14 @@ func readHeads(it *pebble.Iterator, t *trace.Trace, number, carrier string) erro
 			if err := t.SetHead(k.Waybill, value); err != nil {
 				return err
 			}
-			found = true
+			// Of one that lists spoke of and nothing more, nothing is known yet.
+			found = !t.Head.Silent()
 		default:
 			if err := other.SetHead(k.Waybill, value); err != nil {
 				return err
+			}
+			if other.Head.Silent() {
+				continue
 			}
 			if other.Head.Newest() > t.Head.Newest() {
 				t.Also = append(t.Also, t.Carrier)
@@ -92,11 +154,12 @@ func readHeads(it *pebble.Iterator, t *trace.Trace, number, carrier string) erro
 	return nil
 }
 
-// readEvents goes on to the events of the waybill whose head was read.
-func readEvents(it *pebble.Iterator, t *trace.Trace) error {
-	prefix := keys.Events(make([]byte, 0, 96), t.Waybill)
+// readEvents goes on to the events of a waybill whose head was read, and appends
+// them to events; seek where the iterator may stand elsewhere.
+func readEvents(it *pebble.Iterator, of trace.Waybill, seek bool, events []trace.Event) ([]trace.Event, error) {
+	prefix := keys.Events(make([]byte, 0, 96), of)
 	ok := it.Valid()
-	if len(t.Also) > 0 {
+	if seek {
 		ok = it.SeekPrefixGE(prefix)
 	}
 	for ; ok; ok = it.Next() {
@@ -106,21 +169,65 @@ func readEvents(it *pebble.Iterator, t *trace.Trace) error {
 		}
 		local, id, sound := keys.EventOf(rest)
 		if !sound {
-			return fmt.Errorf("key %q is no event's: %w", it.Key(), trace.ErrInvalid)
+			return events, fmt.Errorf("key %q is no event's: %w", it.Key(), trace.ErrInvalid)
 		}
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+			return events, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 		}
-		t.Events = append(t.Events, trace.Event{})
-		if err := trace.DecodeEvent(&t.Events[len(t.Events)-1], t.Waybill, local, id, value); err != nil {
-			return err
+		events = append(events, trace.Event{})
+		if err := trace.DecodeEvent(&events[len(events)-1], of, local, id, value); err != nil {
+			return events, err
 		}
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+		return events, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 	}
-	t.SortEvents()
+	trace.SortEvents(events)
+	return events, nil
+}
+
+// FactsOf reads the facts of a group into facts, as another node takes them: its
+// events as they are now, and what the group carries. What was only derived is left
+// out.
+func (s *Store) FactsOf(g *trace.Group, facts *trace.Facts) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	seen := make(map[trace.ID]bool)
+	for _, c := range g.Changes {
+		switch c.Kind {
+		case trace.EventAdded, trace.EventRevised:
+			if seen[c.ID] {
+				continue
+			}
+			seen[c.ID] = true
+			value, closer, err := s.db.Get(keys.Event(nil, g.Waybill, c.Local, c.ID))
+			if err != nil {
+				return fmt.Errorf("event %s of waybill %s: %w", c.ID, g.Number, err)
+			}
+			e := facts.Event()
+			err = trace.DecodeEvent(e, g.Waybill, c.Local, c.ID, value)
+			closer.Close()
+			if err != nil {
+				return err
+			}
+			facts.Seal(e, e.Heard)
+		case trace.Listed:
+			c.List.Waybill = g.Waybill
+			facts.Lists = append(facts.Lists, *c.List)
+		case trace.LegTold:
+			c.Leg.Waybill = g.Waybill
+			facts.Legs = append(facts.Legs, *c.Leg)
+		case trace.RecordKept:
+			c.Record.Waybill = g.Waybill
+			facts.Records = append(facts.Records, *c.Record)
+		case trace.Overrode:
+			c.Override.Waybill = g.Waybill
+			facts.Overrides = append(facts.Overrides, *c.Override)
+		}
+	}
 	return nil
 }
 
@@ -155,6 +262,43 @@ func (s *Store) EachQuarantined(yield func(hash [16]byte, q *trace.Quarantined) 
 			return false, err
 		}
 		return yield(k.Hash, &q), nil
+	})
+}
+
+// EachUnmapped calls yield for every code that its source's table did not know, in
+// the order of source and code, until it returns false.
+func (s *Store) EachUnmapped(yield func(source, code string, u *trace.Unmapped) bool) error {
+	return s.scan([]byte{keys.KindUnmapped}, func(key, value []byte) (bool, error) {
+		k, err := keys.Parse(key)
+		if err != nil {
+			return false, err
+		}
+		var u trace.Unmapped
+		if err := trace.DecodeUnmapped(&u, value); err != nil {
+			return false, err
+		}
+		return yield(k.Source, k.Code, &u), nil
+	})
+}
+
+// EachDoubted calls yield for every list that was doubted, in the order of number,
+// carrier, source and time, until it returns false.
+func (s *Store) EachDoubted(yield func(w trace.Waybill, source string, d *trace.DoubtedBy) bool) error {
+	return s.scan([]byte{keys.KindJudgement}, func(key, value []byte) (bool, error) {
+		k, err := keys.Parse(key)
+		if err != nil {
+			return false, err
+		}
+		var j trace.Judgement
+		if err := trace.DecodeJudgement(&j, value); err != nil {
+			return false, err
+		}
+		for i := range j.Doubted {
+			if !yield(k.Waybill, k.Source, &j.Doubted[i]) {
+				return false, nil
+			}
+		}
+		return true, nil
 	})
 }
 

@@ -56,6 +56,7 @@ type Store struct {
 	reading sync.RWMutex // held for reading by whoever reads the database
 	closed  bool         // under reading
 
+	legs       atomic.Bool           // some parcel goes on under another number
 	safe       atomic.Uint64         // highest seq that is synced
 	failed     atomic.Pointer[error] // why nothing can be written any more
 	fs         vfs.FS
@@ -265,6 +266,15 @@ func (s *Store) Append(ctx context.Context, facts *trace.Facts) (fresh int, err 
 	return r.fresh, r.err
 }
 
+// Apply merges facts of another node, which has judged them: they are taken as they
+// are, and count as heard there. Each event must have been sealed with its own
+// hearing. Else it is as Append.
+func (s *Store) Apply(ctx context.Context, facts *trace.Facts) error {
+	facts.Judged = true
+	_, err := s.Append(ctx, facts)
+	return err
+}
+
 // Quarantine keeps a request that was not understood, once however often it
 // comes, and returns when it is synced. The error is as Append's; q is not kept.
 func (s *Store) Quarantine(ctx context.Context, q *trace.Quarantined) error {
@@ -299,7 +309,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 		return nil
 	case <-ctx.Done():
 		if r.claimed.CompareAndSwap(false, true) {
-			r.facts, r.kept = nil, nil // they wait for nothing in the queue
+			r.facts, r.kept, r.refold = nil, nil, nil // they wait for nothing in the queue
 		}
 		return fmt.Errorf("the disk was too slow: %w", trace.ErrUnavailable)
 	case <-s.stopped:

@@ -67,7 +67,7 @@ func TestNotFound(t *testing.T) {
 	push(t, s, scan("SF0001", "50", trace.PickedUp, 1))
 	var tr trace.Trace
 	for _, c := range []struct{ number, carrier string }{{"SF0002", ""}, {"SF00011", ""}, {"SF000", ""}, {"SF0001", "yto"}} {
-		if err := s.Trace(&tr, c.number, c.carrier, true); err == nil || !strings.Contains(err.Error(), "not found") {
+		if err := s.Trace(&tr, c.number, c.carrier, trace.Want{Events: true}); err == nil || !strings.Contains(err.Error(), "not found") {
 			t.Errorf("%s at %q: %v, want not found", c.number, c.carrier, err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestSeveralCarriers(t *testing.T) {
 	if tr.Carrier != "mmm" || fmt.Sprint(tr.Also) != "[aaa zzz]" || len(tr.Events) != 1 || tr.Events[0].Code != "2" {
 		t.Errorf("got %s, also %v, %d events", tr.Carrier, tr.Also, len(tr.Events))
 	}
-	if err := s.Trace(tr, "SAME0001", "zzz", true); err != nil || tr.Carrier != "zzz" || len(tr.Events) != 1 || tr.Events[0].Code != "3" {
+	if err := s.Trace(tr, "SAME0001", "zzz", trace.Want{Events: true}); err != nil || tr.Carrier != "zzz" || len(tr.Events) != 1 || tr.Events[0].Code != "3" {
 		t.Errorf("asked for zzz, got %s, %v", tr.Carrier, err)
 	}
 	mustAgree(t, s)
@@ -241,12 +241,14 @@ func TestReopen(t *testing.T) {
 }
 
 func TestRefusedDirectories(t *testing.T) {
-	newer := vfs.NewMem()
-	s := open(t, newer)
-	if err := s.db.Set(keys.Meta(nil, metaForm), binary.BigEndian.AppendUint32(nil, Form+1), pebble.Sync); err != nil {
-		t.Fatal(err)
+	newer, older := vfs.NewMem(), vfs.NewMem()
+	for fs, form := range map[vfs.FS]uint32{newer: Form + 1, older: Form - 1} {
+		s := open(t, fs)
+		if err := s.db.Set(keys.Meta(nil, metaForm), binary.BigEndian.AppendUint32(nil, form), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
 	}
-	s.Close()
 
 	foreign := vfs.NewMem()
 	db, err := pebble.Open("data", &pebble.Options{FS: foreign, Logger: silent{}, Comparer: comparer, FormatMajorVersion: pebble.FormatNewest})
@@ -269,7 +271,8 @@ func TestRefusedDirectories(t *testing.T) {
 		fs   vfs.FS
 		want string
 	}{
-		{"newer", newer, "has form 2 and this version of waytrace reads up to form 1"},
+		{"newer", newer, fmt.Sprintf("has form %d and this version of waytrace reads up to form %d", Form+1, Form)},
+		{"older", older, fmt.Sprintf("has form %d, of a version before the first release", Form-1)},
 		{"foreign", foreign, "holds a database that waytrace did not make"},
 		{"another comparer", other, "not by waytrace"},
 	} {
@@ -417,7 +420,7 @@ func TestReadsEndWithTheStore(t *testing.T) {
 		wg.Go(func() {
 			var tr trace.Trace
 			for i := 0; ; i++ {
-				err := s.Trace(&tr, "SF0001", "", true)
+				err := s.Trace(&tr, "SF0001", "", trace.Want{Events: true})
 				if i == 0 {
 					began <- struct{}{}
 				}
@@ -440,7 +443,7 @@ func TestReadsEndWithTheStore(t *testing.T) {
 	_, err := s.Waybills("main", "x")
 	for name, err := range map[string]error{
 		"Waybills": err, "Checkpoint": s.Checkpoint("copy"), "EachFeedEntry": s.EachFeedEntry(1, 0, nil), "EachQuarantined": s.EachQuarantined(nil),
-		"Trace": s.Trace(new(trace.Trace), "SF0001", "", false),
+		"Trace": s.Trace(new(trace.Trace), "SF0001", "", trace.Want{}),
 	} {
 		if !isUnavailable(err) {
 			t.Errorf("%s after Close: %v", name, err)

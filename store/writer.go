@@ -1,11 +1,8 @@
 package store
 
 import (
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +32,9 @@ const reserveAhead = 3 * time.Second
 
 // A request is one Append or Quarantine on its way through the writer.
 type request struct {
-	facts *trace.Facts // of Append
+	facts *trace.Facts // of Append and Apply
+
+	refold *refolding // of Refold
 
 	hash  [16]byte // of Quarantine
 	kept  []byte
@@ -67,7 +66,8 @@ func (s *Store) write() {
 		}
 	}()
 	defer close(flights)
-	w := writer{store: s, heads: map[trace.Waybill]*liveHead{}, latest: s.reserved}
+	w := writer{store: s, latest: s.reserved, heads: map[trace.Waybill]*liveHead{},
+		adopted: map[string][]trace.Waybill{}, unmapped: map[codeOf]*trace.Unmapped{}}
 	for {
 		var first *request
 		select {
@@ -141,14 +141,16 @@ func (s *Store) land(f flight) {
 
 // A writer is the state of the one goroutine that commits.
 type writer struct {
-	store  *Store
-	batch  *pebble.Batch
-	heads  map[trace.Waybill]*liveHead // touched by the batch that is being built
-	heard  trace.HLC                   // the greatest reading in it
-	latest trace.HLC                   // the greatest reading ever taken
-	buf    []byte
-	value  []byte
-	entry  trace.FeedEntry
+	store    *Store
+	batch    *pebble.Batch
+	heads    map[trace.Waybill]*liveHead // touched by the batch that is being built
+	adopted  map[string][]trace.Waybill  // parents that the batch gives a number
+	unmapped map[codeOf]*trace.Unmapped  // codes that the batch met
+	heard    trace.HLC                   // the greatest reading in it
+	latest   trace.HLC                   // the greatest reading ever taken
+	buf      []byte
+	value    []byte
+	entry    trace.FeedEntry
 }
 
 // A liveHead is a head that the batch touches, with what the batch learned of it.
@@ -157,8 +159,29 @@ type liveHead struct {
 	head      trace.Head
 	partition uint16
 	before    trace.Pair
-	changes   []trace.Change
+	anomalies int            // before
+	changes   []trace.Change // heard here first
+	others    []trace.Change // heard elsewhere, or derived
+	dirty     bool           // to be folded and written
 	events    []liveEvent
+	records   map[recordOf]*trace.Record
+	judged    map[string]*trace.Judgement // by source
+}
+
+// A recordOf names a record of a waybill.
+type recordOf struct {
+	kind trace.RecordKind
+	id   trace.ID
+}
+
+// changed notes a change, of a fact that was heard here or elsewhere.
+func (h *liveHead) changed(elsewhere bool, c trace.Change) {
+	h.dirty = true
+	if elsewhere {
+		h.others = append(h.others, c)
+	} else {
+		h.changes = append(h.changes, c)
+	}
 }
 
 // write notes an event for the batch, in place of what the batch had of it.
@@ -186,10 +209,15 @@ func (w *writer) commit(requests []*request) flight {
 	w.batch = w.store.db.NewBatch()
 	w.heard = 0
 	clear(w.heads)
+	clear(w.adopted)
+	clear(w.unmapped)
 	for _, r := range requests {
-		if r.facts != nil {
+		switch {
+		case r.facts != nil:
 			r.fresh, r.err = w.take(r.facts)
-		} else {
+		case r.refold != nil:
+			r.fresh, r.err = w.refold(r.refold)
+		default:
 			r.err = w.keep(r)
 		}
 	}
@@ -211,53 +239,6 @@ func (w *writer) commit(requests []*request) flight {
 	}
 	f.batch = w.batch
 	return f
-}
-
-// take merges the events of one push into their heads: repeats are dropped, for
-// the head shows that they are; news goes into the batch.
-func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
-	var h *liveHead
-	for i := range facts.Events {
-		e := &facts.Events[i]
-		if h == nil || h.Waybill != e.Waybill {
-			if h, err = w.live(e.Waybill); err != nil {
-				return fresh, err
-			}
-		}
-		// Readings are taken before the queue: one may come behind a later one.
-		e.Relayed = e.Relayed || e.Heard < w.latest
-		w.latest = max(w.latest, e.Heard)
-		heard, text := e.Heard, e.Mark.Text // a union has others
-		brought := e.References
-		e.Taken, err = h.head.Take(e, func() (*trace.Event, error) { return w.have(h, e) })
-		if err != nil {
-			return fresh, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
-		}
-		kind := trace.EventAdded
-		switch e.Taken {
-		case trace.Repeat, trace.TooMany:
-			continue
-		case trace.Changed:
-			fresh++
-			kind = trace.EventRevised
-			e.Value = e.Append(nil)
-		case trace.Earlier:
-			e.Taken, kind = trace.Repeat, trace.EventRevised
-			e.Value = e.Append(nil)
-		case trace.Fresh:
-			fresh++
-		}
-		w.heard = max(w.heard, heard)
-		h.write(liveEvent{e.At.Local, e.ID, e.Value}, kind)
-		h.changes = append(h.changes, trace.Change{Kind: kind, Local: e.At.Local, ID: e.ID, Text: text, Heard: heard})
-		for _, r := range brought {
-			if trace.ValidReference(r.Text) {
-				w.buf = keys.Reference(w.buf[:0], r, e.Waybill)
-				w.set(w.buf, nil)
-			}
-		}
-	}
-	return fresh, nil
 }
 
 // live gives the head of a waybill, from the batch or from the database.
@@ -282,7 +263,7 @@ func (w *writer) live(of trace.Waybill) (*liveHead, error) {
 			return nil, fmt.Errorf("%w (%s of %s: %s)", trace.ErrUnavailable, of.Number, of.Carrier, err)
 		}
 	}
-	h.before = h.head.Pair
+	h.before, h.anomalies = h.head.Pair, h.head.Anomalies
 	w.heads[of] = h
 	return h, nil
 }
@@ -318,45 +299,6 @@ func (w *writer) keep(r *request) error {
 	w.heard = max(w.heard, r.heard)
 	w.set(w.buf, r.kept)
 	return nil
-}
-
-// finish folds the heads that the batch changed, writes them with their events,
-// and numbers what was learned, partition by partition.
-func (w *writer) finish() {
-	changed := make([]*liveHead, 0, len(w.heads))
-	for _, h := range w.heads {
-		if len(h.changes) > 0 {
-			changed = append(changed, h)
-		}
-	}
-	slices.SortFunc(changed, func(a, b *liveHead) int {
-		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Carrier, b.Carrier))
-	})
-	next := &w.store.next
-	for i, h := range changed {
-		h.head.Fold()
-		w.buf, w.value = keys.Head(w.buf[:0], h.Waybill), h.head.Append(w.value[:0])
-		w.set(w.buf, w.value)
-		for _, e := range h.events {
-			w.buf = keys.Event(w.buf[:0], h.Waybill, e.local, e.id)
-			w.set(w.buf, e.value)
-		}
-		w.entry.Groups = append(w.entry.Groups, trace.Group{Waybill: h.Waybill, Own: next.own[h.partition],
-			Before: h.before, After: h.head.Pair, Changes: h.changes})
-		next.own[h.partition]++
-		if i+1 == len(changed) || changed[i+1].partition != h.partition {
-			w.enter(h.partition)
-		}
-	}
-	if len(changed) > 0 {
-		w.value = next.append(w.value[:0])
-		w.set(keys.Meta(w.buf[:0], metaNext), w.value)
-	}
-	if w.heard > w.store.reserved {
-		w.store.reserved = trace.HLCAt(w.heard.Milli() + reserveAhead.Milliseconds())
-		w.value = binary.BigEndian.AppendUint64(w.value[:0], uint64(w.store.reserved))
-		w.set(keys.Meta(w.buf[:0], metaClock), w.value)
-	}
 }
 
 // enter writes the feed entry of one partition, and counts its changes.

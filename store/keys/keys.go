@@ -9,8 +9,12 @@
 //	w number 00 00 carrier                    head
 //	w number 00 01 carrier 00 at(8) id(8)     event
 //	r account 00 reference 00 number 00 carrier
+//	g child 00 parent 00 parent carrier 00 child carrier
+//	c number 00 carrier 00 kind(1) id(8)      charges and business events
+//	j number 00 carrier 00 source             what judging lists needs
 //	f partition(2) seq(8)                     feed entry
 //	q hash(16)                                quarantined request
+//	u carrier 00 code                         unmapped code
 //	m name                                    about the directory itself
 package keys
 
@@ -27,8 +31,12 @@ import (
 const (
 	KindWaybill    = 'w'
 	KindReference  = 'r'
+	KindLeg        = 'g'
+	KindRecord     = 'c'
+	KindJudgement  = 'j'
 	KindFeed       = 'f'
 	KindQuarantine = 'q'
+	KindUnmapped   = 'u'
 	KindMeta       = 'm'
 )
 
@@ -84,6 +92,40 @@ func References(dst []byte, r trace.Reference) []byte {
 	return append(append(dst, r.Text...), 0)
 }
 
+// Leg appends the key that leads from the number that a parcel goes on under back
+// to the parcel. The child's carrier is empty where it is not known.
+func Leg(dst []byte, child, parent trace.Waybill) []byte {
+	dst = append(append(Parents(dst, child.Number), parent.Number...), 0)
+	return append(append(append(dst, parent.Carrier...), 0), child.Carrier...)
+}
+
+// Parents appends the prefix of all parcels that go on under a number.
+func Parents(dst []byte, number string) []byte {
+	return append(append(append(dst, KindLeg), number...), 0)
+}
+
+// Record appends the key of a record.
+func Record(dst []byte, w trace.Waybill, kind trace.RecordKind, id trace.ID) []byte {
+	return binary.BigEndian.AppendUint64(append(Records(dst, w), byte(kind)), uint64(id))
+}
+
+// Records appends the prefix of a waybill's records.
+func Records(dst []byte, w trace.Waybill) []byte {
+	dst = append(append(append(dst, KindRecord), w.Number...), 0)
+	return append(append(dst, w.Carrier...), 0)
+}
+
+// Judgement appends the key of what judging a source's lists of a waybill needs.
+func Judgement(dst []byte, w trace.Waybill, source string) []byte {
+	dst = append(append(append(dst, KindJudgement), w.Number...), 0)
+	return append(append(append(dst, w.Carrier...), 0), source...)
+}
+
+// Unmapped appends the key of a code that a source's table does not know.
+func Unmapped(dst []byte, carrier, code string) []byte {
+	return append(append(append(append(dst, KindUnmapped), carrier...), 0), code...)
+}
+
 // Feed appends the key of a feed entry: what one batch learned in one
 // partition, under its first seq.
 func Feed(dst []byte, partition uint16, seq uint64) []byte {
@@ -108,9 +150,10 @@ func End(dst, prefix []byte) []byte {
 }
 
 // Split is where the part of a key ends that bounds what is asked for together:
-// behind the number's 0x00 in a waybill's keys, else the whole key.
+// behind the number's 0x00 in the keys of waybills, legs and records, else the
+// whole key.
 func Split(key []byte) int {
-	if len(key) > 0 && key[0] == KindWaybill {
+	if len(key) > 0 && Grouped(key[0]) {
 		if i := bytes.IndexByte(key, 0); i >= 0 {
 			return i + 1
 		}
@@ -118,13 +161,22 @@ func Split(key []byte) int {
 	return len(key)
 }
 
+// Grouped reports whether keys of a kind are asked for together by number.
+func Grouped(kind byte) bool {
+	return kind == KindWaybill || kind == KindLeg || kind == KindRecord
+}
+
 // A Key is a key read back, for iterating and for dumping a directory.
 type Key struct {
 	Kind      byte
-	Waybill   trace.Waybill // of w and r
-	IsEvent   bool          // of w: an event, else a head
-	Local     int64         // of an event
-	ID        trace.ID      // of an event
+	Waybill   trace.Waybill // of w, r, c and j; the parent of g
+	Child     trace.Waybill // of g
+	Record    trace.RecordKind
+	Source    string   // of j; the carrier of u
+	Code      string   // of u
+	IsEvent   bool     // of w: an event, else a head
+	Local     int64    // of an event
+	ID        trace.ID // of an event, or of a record
 	Reference trace.Reference
 	Partition uint16
 	Seq       uint64
@@ -179,6 +231,22 @@ func parse(key []byte) (k Key, ok bool) {
 		k.Reference.Account, k.Reference.Text = text(), text()
 		k.Waybill.Number = text()
 		k.Waybill.Carrier = string(rest)
+	case KindLeg:
+		k.Child.Number = text()
+		k.Waybill.Number, k.Waybill.Carrier = text(), text()
+		k.Child.Carrier = string(rest)
+	case KindRecord:
+		k.Waybill.Number, k.Waybill.Carrier = text(), text()
+		if !ok || len(rest) != 9 {
+			return k, false
+		}
+		k.Record, k.ID = trace.RecordKind(rest[0]), trace.ID(binary.BigEndian.Uint64(rest[1:]))
+	case KindJudgement:
+		k.Waybill.Number, k.Waybill.Carrier = text(), text()
+		k.Source = string(rest)
+	case KindUnmapped:
+		k.Source = text()
+		k.Code = string(rest)
 	case KindFeed:
 		if len(rest) != 10 {
 			return k, false

@@ -1,0 +1,613 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"waytrace/store/keys"
+	"waytrace/trace"
+)
+
+// noon is when the nodes of these tests begin, in milliseconds since 1970: the day
+// after the scans, 2020-05-12T04:00:00Z.
+const noon = 1_589_256_000_000
+
+// A node is a store whose clock stands still until it is moved.
+type node struct {
+	*Store
+	wall atomic.Int64
+}
+
+func newNode(t testing.TB) *node {
+	t.Helper()
+	n := &node{}
+	n.wall.Store(noon)
+	n.Store = openAt(t, vfs.NewMem(), n.wall.Load)
+	return n
+}
+
+func (n *node) pass(d time.Duration) { n.wall.Add(d.Milliseconds()) }
+
+// lists makes a node hear one list, and reports whether it was news and doubtful.
+func (n *node) lists(t testing.TB, events ...trace.Event) (news, doubtful bool) {
+	t.Helper()
+	f := hear(t, n.Store, func(f *trace.Facts) { list(f, events...) })
+	return f.Lists[0].Taken == trace.Fresh, f.Lists[0].Doubtful
+}
+
+// shipped are a node's own groups behind a bookmark for each partition, which it
+// moves, as a sister would get them.
+func (n *node) shipped(t tb, bookmarks *[keys.Partitions]uint64) (all []*trace.Facts) {
+	t.Helper()
+	var groups []trace.Group
+	for p := range uint16(keys.Partitions) {
+		err := n.EachFeedEntry(p, bookmarks[p], func(first uint64, e *trace.FeedEntry) bool {
+			bookmarks[p] = first + uint64(e.Changes()) - 1
+			var whole trace.FeedEntry // the one at hand is borrowed
+			if err := trace.DecodeFeedEntry(&whole, e.Append(nil)); err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range whole.Groups {
+				if g.Own > 0 {
+					groups = append(groups, g)
+				}
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range groups {
+		facts := &trace.Facts{}
+		if err := n.FactsOf(&groups[i], facts); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, facts)
+	}
+	return all
+}
+
+// A tb is a test or a round of a property.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// apply gives a node facts of another one.
+func (n *node) apply(t testing.TB, all ...*trace.Facts) {
+	t.Helper()
+	for _, facts := range all {
+		if err := n.Apply(t.Context(), facts); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// exchange tells two nodes all that the other one has, and wants them to agree.
+func exchange(t testing.TB, a, b *node) {
+	t.Helper()
+	ours, theirs := a.shipped(t, &[keys.Partitions]uint64{}), b.shipped(t, &[keys.Partitions]uint64{})
+	a.apply(t, theirs...)
+	b.apply(t, ours...)
+	if here, there := truth(t, a.Store), truth(t, b.Store); here != there {
+		t.Fatalf("the nodes do not agree: %s", difference(here, there))
+	}
+	mustAgree(t, a.Store)
+	mustAgree(t, b.Store)
+}
+
+// truth is all that two nodes with the same facts must have alike: heads,
+// records and references byte for byte, and what is answered, but for when a node heard it.
+func truth(t tb, s *Store) string {
+	t.Helper()
+	var b strings.Builder
+	var heads []trace.Waybill
+	err := s.scanAll(func(key, value []byte) (bool, error) {
+		k, err := keys.Parse(key)
+		switch {
+		case k.Kind == keys.KindWaybill && k.IsEvent, k.Kind == keys.KindReference:
+			fmt.Fprintf(&b, "%q\n", key)
+		case k.Kind == keys.KindWaybill:
+			heads = append(heads, k.Waybill)
+			fmt.Fprintf(&b, "%q %x\n", key, value)
+		case k.Kind == keys.KindRecord:
+			fmt.Fprintf(&b, "%q %x\n", key, value)
+		}
+		return true, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range heads {
+		var tr trace.Trace
+		for _, v := range []trace.Variant{{Account: "main", Events: true}, {Account: "main", Events: true, Retracted: true, Epoch: 1, Business: true}, {}} {
+			err := s.Trace(&tr, w.Number, w.Carrier, v.Wants())
+			if errors.Is(err, trace.ErrNotFound) {
+				continue // lists spoke of it, and nothing more
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range tr.Events {
+				tr.Events[i].Heard = 0
+			}
+			for i := range tr.Legs {
+				for j := range tr.Legs[i].Events {
+					tr.Legs[i].Events[j].Heard = 0
+				}
+			}
+			fmt.Fprintf(&b, "%s %s\n", tr.AppendTag(nil, v), tr.AppendJSON(nil, v))
+		}
+	}
+	return b.String()
+}
+
+// difference shows the first line of two truths in which they differ.
+func difference(a, b string) string {
+	ours, theirs := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(ours), len(theirs)) {
+		if ours[i] != theirs[i] {
+			return ours[i] + "\nand\n" + theirs[i]
+		}
+	}
+	return fmt.Sprintf("one has %d lines, the other %d", len(ours), len(theirs))
+}
+
+// head reads the one head of a number, also where nobody is shown it.
+func (n *node) head(t testing.TB, number string) *trace.Head {
+	t.Helper()
+	h := &trace.Head{}
+	found := 0
+	err := n.scan(keys.Heads(nil, number), func(_, value []byte) (bool, error) {
+		found++
+		return true, trace.DecodeHead(h, slices.Clone(value))
+	})
+	if err != nil || found != 1 {
+		t.Fatalf("%s has %d heads, %v", number, found, err)
+	}
+	return h
+}
+
+func (n *node) mustBe(t testing.TB, number string, want trace.Status) {
+	t.Helper()
+	if got := n.head(t, number).Pair.Status; got != want {
+		t.Errorf("%s is %s, want %s", number, got, want)
+	}
+}
+
+// seen is what a reader sees of a number.
+func (n *node) seen(t testing.TB, number string) string {
+	t.Helper()
+	var tr trace.Trace
+	v := trace.Variant{Events: true}
+	if err := n.Trace(&tr, number, "", v.Wants()); err != nil {
+		t.Fatal(err)
+	}
+	return string(tr.AppendJSON(tr.AppendTag(nil, v), v))
+}
+
+const yt = "YT1234567890123"
+
+// first is a YTO parcel's journey as Kuaidi100 tells it, up to a step.
+func first(steps int) (events []trace.Event) {
+	for i, status := range []trace.Status{trace.PreTransit, trace.PickedUp, trace.InTransit, trace.InTransit, trace.OutForDelivery, trace.Delivered}[:steps] {
+		events = append(events, fedBy100(yt, status, 10*i))
+	}
+	return events
+}
+
+func without(events []trace.Event, left ...int) (kept []trace.Event) {
+	for i := range events {
+		if !slices.Contains(left, i) {
+			kept = append(kept, events[i])
+		}
+	}
+	return kept
+}
+
+// A list of the day before yesterday changes nothing that is seen, sent once or for
+// hours.
+func TestReplayedList(t *testing.T) {
+	n := newNode(t)
+	n.lists(t, first(3)...)
+	n.pass(20 * time.Hour)
+	n.lists(t, first(6)...)
+	n.pass(28 * time.Hour)
+	before := n.seen(t, yt)
+	for i := range 10 {
+		if _, doubtful := n.lists(t, first(3)...); i == 0 && !doubtful {
+			t.Error("the replay is believed")
+		}
+		if got := n.seen(t, yt); got != before {
+			t.Fatalf("replay %d: %s\nwas %s", i+1, got, before)
+		}
+		n.pass(39 * time.Minute)
+	}
+	n.mustBe(t, yt, trace.Delivered)
+	mustAgree(t, n.Store)
+
+	// What is still said after six hours is taken for a withdrawal.
+	n.lists(t, first(3)...)
+	n.mustBe(t, yt, trace.InTransit)
+	mustAgree(t, n.Store)
+}
+
+// A delivery that was none: hidden when a second list agrees half an hour later, or
+// six hours later when the list is one that was heard before.
+func TestFalseDeliveryIsWithdrawn(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then []trace.Event
+		wait time.Duration
+	}{
+		{"a list of its own", append(first(4), fedBy100(yt, trace.InTransit, 55)), 30 * time.Minute},
+		{"a list that was heard before", first(4), 6 * time.Hour},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNode(t)
+			n.lists(t, first(4)...)
+			n.pass(time.Hour)
+			n.lists(t, append(first(4), fedBy100(yt, trace.Delivered, 50))...)
+			n.mustBe(t, yt, trace.Delivered)
+			n.pass(time.Hour)
+			if news, doubtful := n.lists(t, c.then...); !news || !doubtful {
+				t.Errorf("the first list without it: news %t, doubtful %t", news, doubtful)
+			}
+			n.pass(c.wait - time.Second)
+			if _, doubtful := n.lists(t, c.then...); !doubtful {
+				t.Error("believed a second too early")
+			}
+			n.mustBe(t, yt, trace.Delivered)
+			n.pass(time.Second)
+			if news, doubtful := n.lists(t, c.then...); !news || doubtful {
+				t.Errorf("the list that agrees: news %t, doubtful %t", news, doubtful)
+			}
+			n.mustBe(t, yt, trace.InTransit)
+			mark := n.SafeMark()
+			if news, _ := n.lists(t, c.then...); news || n.SafeMark() != mark {
+				t.Error("once more is news")
+			}
+			mustAgree(t, n.Store)
+		})
+	}
+}
+
+// One list lacks a scan in the middle; the next has it again, with one that is new.
+func TestGlitchIsMended(t *testing.T) {
+	n := newNode(t)
+	n.lists(t, first(5)...)
+	n.pass(time.Minute)
+	if _, doubtful := n.lists(t, without(first(5), 2)...); doubtful {
+		t.Error("one scan of five: doubtful")
+	}
+	if got := strings.Count(n.seen(t, yt), `"id":`); got != 4 {
+		t.Errorf("%d scans are shown, want 4", got)
+	}
+	n.pass(time.Minute)
+	if _, doubtful := n.lists(t, first(6)...); doubtful {
+		t.Error("the scan is back, and doubted")
+	}
+	n.mustBe(t, yt, trace.Delivered)
+	if got := strings.Count(n.seen(t, yt), `"id":`); got != 6 {
+		t.Errorf("%d scans are shown, want 6", got)
+	}
+	mustAgree(t, n.Store)
+}
+
+// A list that is doubted for what it lacks still tells what is new.
+func TestNewScansOfADoubtfulList(t *testing.T) {
+	n := newNode(t)
+	n.lists(t, first(5)...)
+	n.pass(time.Minute)
+	if _, doubtful := n.lists(t, first(6)[0], first(6)[5]); !doubtful {
+		t.Error("two scans in place of five are believed")
+	}
+	n.mustBe(t, yt, trace.Delivered)
+	if got := strings.Count(n.seen(t, yt), `"id":`); got != 6 {
+		t.Errorf("%d scans are shown, want all 6", got)
+	}
+	mustAgree(t, n.Store)
+}
+
+// One node hears of the delivery, the other a second later a list from before it.
+func TestOlderListAtAnotherNode(t *testing.T) {
+	for _, knew := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the older list was known: %t", knew), func(t *testing.T) {
+			a, b := newNode(t), newNode(t)
+			if knew {
+				a.lists(t, first(4)...)
+				exchange(t, a, b)
+			}
+			a.lists(t, append(first(4), fedBy100(yt, trace.Delivered, 50))...)
+			b.pass(time.Second)
+			b.lists(t, first(4)...)
+			exchange(t, a, b)
+			for _, n := range []*node{a, b} {
+				n.mustBe(t, yt, trace.Delivered)
+			}
+		})
+	}
+}
+
+// What a list meant may come before its events, and in pieces.
+func TestListBeforeItsEvents(t *testing.T) {
+	a, b := newNode(t), newNode(t)
+	a.lists(t, first(5)...)
+	a.pass(time.Minute)
+	a.lists(t, without(first(5), 2)...)
+	all := a.shipped(t, &[keys.Partitions]uint64{})
+	for i := len(all) - 1; i >= 0; i-- {
+		b.apply(t, &trace.Facts{Lists: all[i].Lists})
+	}
+	if h := b.head(t, yt); !h.Empty() || len(h.Ghosts) != 5 {
+		t.Errorf("%d events and %d that have not come, want 0 and 5", len(h.Entries), len(h.Ghosts))
+	}
+	for i := range all {
+		b.apply(t, &trace.Facts{Events: all[i].Events})
+	}
+	if h := b.head(t, yt); len(h.Entries) != 5 || len(h.Ghosts) != 0 {
+		t.Errorf("%d events and %d that have not come, want 5 and 0", len(h.Entries), len(h.Ghosts))
+	}
+	exchange(t, a, b)
+}
+
+// A parcel goes on under another number: its head carries the child's status on
+// every node, and follows it.
+func TestLegsOverNodes(t *testing.T) {
+	onward := scan("SF0001", "648", trace.InTransit, 5)
+	onward.Leg = trace.LegTo{Waybill: trace.Waybill{Number: yt}, Role: trace.Forwarded}
+	named := trace.LegFact{Waybill: trace.Waybill{Number: "SF0001", Carrier: "sf"},
+		To: trace.LegTo{Waybill: trace.Waybill{Number: yt, Carrier: "yto"}, Role: trace.LastMile}, Since: onward.At.Instant()}
+	for name, parent := range map[string]func(f *trace.Facts){
+		"an event names the number": func(f *trace.Facts) { *f.Event() = onward },
+		"a booking names it": func(f *trace.Facts) {
+			*f.Event() = scan("SF0001", "50", trace.InTransit, 5)
+			f.Legs = append(f.Legs, named)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := newNode(t), newNode(t)
+			hear(t, a.Store, parent)
+			hear(t, b.Store, func(f *trace.Facts) { *f.Event() = fedBy100(yt, trace.OutForDelivery, 40) })
+			exchange(t, a, b)
+			for _, n := range []*node{a, b} {
+				n.mustBe(t, "SF0001", trace.OutForDelivery)
+			}
+			// One node alone hears how it ends.
+			mark, owned := b.SafeMark(), len(b.shipped(t, &[keys.Partitions]uint64{}))
+			hear(t, a.Store, func(f *trace.Facts) { *f.Event() = fedBy100(yt, trace.Delivered, 50) })
+			a.mustBe(t, "SF0001", trace.Delivered)
+			b.mustBe(t, "SF0001", trace.OutForDelivery)
+			exchange(t, a, b)
+			b.mustBe(t, "SF0001", trace.Delivered)
+			if got := len(b.shipped(t, &[keys.Partitions]uint64{})); b.SafeMark() <= mark || got != owned {
+				t.Errorf("the feed went from %d to %d, %d groups are shipped, want %d", mark, b.SafeMark(), got, owned)
+			}
+			if got := refoldsOf(t, b, "SF0001"); got == 0 {
+				t.Error("whoever follows the parcel heard nothing")
+			}
+		})
+	}
+}
+
+// refoldsOf counts the changes that tell of a number what follows from others.
+func refoldsOf(t testing.TB, n *node, number string) (count int) {
+	t.Helper()
+	err := n.EachFeedEntry(keys.Partition(number), 0, func(_ uint64, e *trace.FeedEntry) bool {
+		for _, g := range e.Groups {
+			for _, c := range g.Changes {
+				if g.Number == number && c.Kind == trace.Refolded {
+					if count++; g.Own != 0 {
+						t.Errorf("what follows from another number has own %d", g.Own)
+					}
+				}
+			}
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+// Of the words of two operators the one that was heard later stands, on both nodes.
+func TestOverridesOverNodes(t *testing.T) {
+	word := func(n *node, p trace.Pair) {
+		hear(t, n.Store, func(f *trace.Facts) {
+			f.Overrides = append(f.Overrides, trace.Override{Waybill: trace.Waybill{Number: yt, Carrier: "yto"}, Pair: p, Author: "ops", Reason: "seen"})
+		})
+	}
+	a, b := newNode(t), newNode(t)
+	a.lists(t, first(3)...)
+	b.pass(time.Second)
+	word(b, trace.Pair{Status: trace.Lost, Sub: "missing"})
+	a.pass(2 * time.Second)
+	word(a, trace.Pair{Status: trace.Exception, Sub: "on_hold"})
+	b.mustBe(t, yt, trace.Lost)
+	exchange(t, a, b)
+	b.mustBe(t, yt, trace.Exception)
+	mark := a.SafeMark()
+	word(a, trace.Pair{Status: trace.Exception, Sub: "on_hold"})
+	if a.SafeMark() != mark {
+		t.Error("the same word again is news")
+	}
+	b.pass(time.Hour)
+	word(b, trace.Pair{})
+	exchange(t, a, b)
+	a.mustBe(t, yt, trace.InTransit)
+}
+
+// The same batch of charges replaces what it said before; the same again is no
+// news, on any node.
+func TestRecordsOverNodes(t *testing.T) {
+	tell := func(n *node, r trace.Record) trace.Taken {
+		return hear(t, n.Store, func(f *trace.Facts) { f.Records = append(f.Records, r) }).Records[0].Taken
+	}
+	a, b := newNode(t), newNode(t)
+	a.lists(t, first(3)...)
+	if got := tell(a, charges(yt, "batch 1", 1)); got != trace.Fresh {
+		t.Errorf("the first batch is taken as %d", got)
+	}
+	mark, records := a.SafeMark(), a.head(t, yt).Records
+	if got := tell(a, charges(yt, "batch 1", 1)); got != trace.Repeat || a.SafeMark() != mark {
+		t.Errorf("the same again is taken as %d, and moved the feed to %d", got, a.SafeMark())
+	}
+	b.pass(time.Second)
+	tell(b, charges(yt, "batch 1", 2))
+	tell(b, charges(yt, "batch 2", 7))
+	exchange(t, a, b)
+	var tr trace.Trace
+	if err := a.Trace(&tr, yt, "", trace.Want{Records: true}); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for i := range tr.Records {
+		got[tr.Records[i].Batch] = tr.Records[i].Items[0].Quantity
+	}
+	if len(tr.Records) != 2 || got["batch 1"] != 2 || got["batch 2"] != 7 || a.head(t, yt).Records == records {
+		t.Errorf("kept are %v", got)
+	}
+	a.pass(time.Hour)
+	tell(a, charges(yt, "batch 1", 1))
+	exchange(t, a, b)
+}
+
+// A code that is mapped tomorrow gives the head that it would have had from the
+// start, and says so to nobody who did not ask.
+func TestRefold(t *testing.T) {
+	mapping := func(e *trace.Event) (uint32, bool) {
+		if e.Code == "80" {
+			e.Pair = trace.Pair{Status: trace.Delivered, Sub: "signed"}
+		}
+		return 2, e.Code == "80" || e.Code == "50"
+	}
+	journey := func(table uint32) (events []trace.Event) {
+		events = []trace.Event{scan("SF0001", "50", trace.PickedUp, 1), scan("SF0001", "80", trace.Unknown, 9)}
+		events[1].Unmapped = true
+		edited := events[1]
+		edited.Text.Text = "已签收"
+		fuller := events[1]
+		fuller.CarrierID = "1"
+		events = append(events, edited, fuller)
+		for i := range events {
+			events[i].Table = table
+			if table == 2 {
+				mapping(&events[i])
+			}
+		}
+		return events
+	}
+	parent := trace.LegFact{Waybill: trace.Waybill{Number: "SF0000", Carrier: "sf"},
+		To: trace.LegTo{Waybill: trace.Waybill{Number: "SF0001", Carrier: "sf"}}, Since: journey(1)[0].At.Instant()}
+	fill := func(table uint32) func(*trace.Facts) {
+		return func(f *trace.Facts) {
+			for _, e := range journey(table) {
+				*f.Event() = e
+			}
+			f.Legs = append(f.Legs, parent)
+		}
+	}
+	always := func(Refolded) bool { return true }
+	for _, notify := range []bool{false, true} {
+		t.Run(fmt.Sprintf("notify: %t", notify), func(t *testing.T) {
+			n, start := newNode(t), newNode(t)
+			hear(t, n.Store, fill(1))
+			hear(t, start.Store, fill(2))
+			n.mustBe(t, "SF0001", trace.PickedUp)
+			mark := n.SafeMark()
+			done, err := n.Refold(t.Context(), mapping, notify, always)
+			if err != nil || done.Waybills != 2 || done.Changed == 0 || done.Codes != 1 {
+				t.Errorf("refolded %+v, %v", done, err)
+			}
+			n.mustBe(t, "SF0001", trace.Delivered)
+			n.mustBe(t, "SF0000", trace.Delivered)
+			if got, want := truth(t, n.Store), truth(t, start.Store); got != want {
+				t.Errorf("refolded, and from the start: %s", difference(got, want))
+			}
+			if moved := n.SafeMark() != mark; moved != notify {
+				t.Errorf("the feed went from %d to %d", mark, n.SafeMark())
+			}
+			mark = n.SafeMark()
+			if done, err := n.Refold(t.Context(), mapping, true, always); err != nil || done.Changed != 0 || n.SafeMark() != mark {
+				t.Errorf("refolded again: %+v, %v, the feed went from %d to %d", done, err, mark, n.SafeMark())
+			}
+			// The old reading from a sister that was not refolded yet changes nothing.
+			before := truth(t, n.Store)
+			hear(t, n.Store, fill(1))
+			if got := truth(t, n.Store); got != before {
+				t.Errorf("after the old table again, and before: %s", difference(got, before))
+			}
+		})
+	}
+}
+
+// Ten times the same increments, in any order: one tag, and after the first time
+// nothing in the feed.
+func TestTenTimes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 10))
+	n := newNode(t)
+	var events []trace.Event
+	for i := range 12 {
+		e := scan("SF0001", fmt.Sprint(30+i%5), trace.Status(1+i%5), 7*i)
+		events = append(events, e)
+		if i%3 == 0 {
+			e.Text.Text, e.ReasonCode = "改派", "33"
+			events = append(events, e)
+		}
+		if i%4 == 0 {
+			e.CarrierID = fmt.Sprint(i)
+			events = append(events, e)
+		}
+	}
+	push(t, n.Store, events...)
+	before, mark := truth(t, n.Store), n.SafeMark()
+	for range 10 {
+		n.pass(time.Minute)
+		rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		rest := slices.Clone(events)
+		for len(rest) > 0 {
+			k := 1 + rng.IntN(len(rest))
+			if fresh := push(t, n.Store, rest[:k]...); fresh != 0 {
+				t.Fatalf("%d of the repeats are fresh", fresh)
+			}
+			rest = rest[k:]
+		}
+	}
+	if got := truth(t, n.Store); got != before || n.SafeMark() != mark {
+		t.Errorf("the feed went from %d to %d; %s", mark, n.SafeMark(), difference(got, before))
+	}
+	mustAgree(t, n.Store)
+}
+
+// A poll gives fewer fields than a push, or more: heard in either order on two
+// nodes, the same head.
+func TestFullerAndPoorerCopies(t *testing.T) {
+	poor := scan("SF0001", "50", trace.PickedUp, 1)
+	full := poor
+	full.CarrierID, full.Operator, full.Latitude, full.Longitude = "158918741444476", "Li", 22.5, 114.1
+	other := poor
+	other.CarrierID = "7"
+	a, b := newNode(t), newNode(t)
+	for i, e := range []trace.Event{poor, full, other} {
+		push(t, a.Store, e)
+		push(t, b.Store, []trace.Event{other, full, poor}[i])
+	}
+	if got, want := truth(t, a.Store), truth(t, b.Store); got != want {
+		t.Errorf("before they talk: %s", difference(got, want))
+	}
+	exchange(t, a, b)
+	if got := read(t, a.Store, "SF0001"); len(got.Events) != 1 || got.Events[0].Operator != "Li" {
+		t.Errorf("got %+v, want the fuller copy", got.Events)
+	}
+}

@@ -55,9 +55,20 @@ const (
 	scansToReopen   = 2
 )
 
-// epochAfter is how long after an end a number is taken for one that is used
-// again when a parcel begins under it.
-const epochAfter = 60 * 24 * time.Hour
+// Folding is what the fold knows beside the facts. It is set before the first head
+// is folded, if at all; nodes that work together must have the same, and heads that
+// were folded under another are to be folded anew.
+var Folding = FoldSettings{EpochAfter: 60 * 24 * time.Hour}
+
+// FoldSettings are what operators decide differently.
+type FoldSettings struct {
+	// EpochAfter is how long after an end a number is taken for one that is used
+	// again when a parcel begins under it.
+	EpochAfter time.Duration
+	// HidePreTransit leaves out what happens before the carrier has the parcel:
+	// labels and orders.
+	HidePreTransit bool
+}
 
 // A fall by more than anomalousFall ranks is an anomaly, but for the ways that
 // parcels do go.

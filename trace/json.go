@@ -113,6 +113,7 @@ func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
 	b := append(buf[:0], foldVersion, byte(v.Lang), flag(v.Desc), flag(v.Events), flag(v.Retracted), flag(v.Business))
 	b = binary.BigEndian.AppendUint16(b, uint16(v.Fields))
 	b = binary.AppendUvarint(b, uint64(v.Epoch))
+	b = append(binary.AppendVarint(b, int64(Folding.EpochAfter)), flag(Folding.HidePreTransit))
 	b = appendPart(appendPart(b, t.Number), t.Carrier)
 	for _, names := range [][]string{t.Also, t.AlsoNumbers} {
 		b = binary.AppendUvarint(b, uint64(len(names)))

@@ -21,7 +21,7 @@ type view struct {
 type seen struct {
 	epoch  int32
 	hidden bool     // taken back
-	told   bool     // by another source better
+	aside  bool     // told better by another source, or not wanted
 	by     []uint16 // the sources that tell of it, where it is more than one
 }
 
@@ -50,16 +50,17 @@ func (h *Head) view(carrier string) *view {
 	ended := false
 	for i := range h.Entries {
 		x := &h.Entries[i]
-		v.plain = v.plain && !x.Hidden()
+		v.plain = v.plain && !x.Hidden() && !x.early()
 		ended = ended || x.Pair.Status.Terminal()
 	}
-	if v.plain && len(h.Sources) <= 1 && !(ended && h.spans(epochAfter)) {
+	if v.plain && len(h.Sources) <= 1 && !(ended && h.spans(Folding.EpochAfter)) {
 		return v
 	}
 	v.plain = false
 	v.marks = make([]seen, len(h.Entries))
 	for i := range h.Entries {
 		v.marks[i].hidden = ruleRetracted.on() && h.Entries[i].Hidden()
+		v.marks[i].aside = h.Entries[i].early()
 	}
 	if len(h.Sources) > 1 && ruleSources.on() {
 		v.unite()
@@ -67,6 +68,9 @@ func (h *Head) view(carrier string) *view {
 	v.split()
 	return v
 }
+
+// early reports whether an event is left out by the settings.
+func (x *Entry) early() bool { return Folding.HidePreTransit && x.Pair.Status == PreTransit }
 
 // spans reports whether so much time lies between the first and the last entry.
 func (h *Head) spans(d time.Duration) bool {
@@ -83,7 +87,7 @@ func (v *view) unite() {
 	}
 	all := make([]telling, 0, len(v.h.Entries))
 	for i := range v.h.Entries {
-		if x := &v.h.Entries[i]; !v.marks[i].hidden && x.Pair.Status != Unknown {
+		if x := &v.h.Entries[i]; v.shown(i) && x.Pair.Status != Unknown {
 			all = append(all, telling{scan{floor(x.At.Local, 60_000), x.Pair.Status, x.At.Precision == Day}, x.Source, i})
 		}
 	}
@@ -104,7 +108,7 @@ func (v *view) unite() {
 		}
 		by = slices.Compact(by)
 		for _, t := range same {
-			v.marks[t.entry].by, v.marks[t.entry].told = by, t.source != v.first(by)
+			v.marks[t.entry].by, v.marks[t.entry].aside = by, t.source != v.first(by)
 		}
 	}
 }
@@ -126,10 +130,10 @@ func (v *view) split() {
 	epoch, last := int32(0), int64(0)
 	for i := range v.h.Entries {
 		x := &v.h.Entries[i]
-		if !v.marks[i].hidden && !v.marks[i].told {
+		if !v.marks[i].hidden && !v.marks[i].aside {
 			at := x.pinned()
 			if begins := x.Pair.Status == PreTransit || x.Pair.Status == PickedUp; begins && ruleEpoch.on() &&
-				f.Pair.Status.Terminal() && at-last >= epochAfter.Milliseconds() {
+				f.Pair.Status.Terminal() && at-last >= Folding.EpochAfter.Milliseconds() {
 				f = folding{}
 				epoch++
 			}
@@ -150,7 +154,7 @@ func (v *view) epoch(i int) int {
 
 // shown reports whether an entry counts.
 func (v *view) shown(i int) bool {
-	return v.plain || !v.marks[i].hidden && !v.marks[i].told
+	return v.plain || !v.marks[i].hidden && !v.marks[i].aside
 }
 
 // sources are all that tell of an entry that is shown, where it is more than one.

@@ -33,6 +33,9 @@ func (w *writer) finish() {
 		if n := h.head.Anomalies - h.anomalies; n > 0 && len(h.changes) > 0 {
 			anomalies(h.Carrier).Add(n)
 		}
+		if h.isNew {
+			next.waybills++
+		}
 		w.write(h)
 		w.number(h)
 		if len(w.entry.Groups) > 0 && (i+1 == len(changed) || changed[i+1].partition != h.partition) {
@@ -41,6 +44,7 @@ func (w *writer) finish() {
 	}
 	w.writeUnmapped()
 	if len(changed) > 0 {
+		w.store.waybills.Store(next.waybills)
 		w.value = next.append(w.value[:0])
 		w.set(keys.Meta(w.buf[:0], metaNext), w.value)
 	}

@@ -29,8 +29,9 @@ const (
 // counters are the numbers that the writer gives out next, kept in the batch
 // that used them.
 type counters struct {
-	seq uint64 // of the feed, from 1
-	own [keys.Partitions]uint64
+	seq      uint64 // of the feed, from 1
+	own      [keys.Partitions]uint64
+	waybills uint64 // how many there are, which is no number to be given out
 }
 
 func (c *counters) append(dst []byte) []byte {
@@ -38,7 +39,7 @@ func (c *counters) append(dst []byte) []byte {
 	for _, n := range c.own {
 		dst = binary.AppendUvarint(dst, n)
 	}
-	return dst
+	return binary.AppendUvarint(dst, c.waybills)
 }
 
 func (c *counters) decode(b []byte) error {
@@ -55,6 +56,7 @@ func (c *counters) decode(b []byte) error {
 	for i := range c.own {
 		c.own[i] = next()
 	}
+	c.waybills = next()
 	if b == nil || len(b) != 0 {
 		return fmt.Errorf("counters: %w", trace.ErrInvalid)
 	}
@@ -108,6 +110,7 @@ func (s *Store) birth() error {
 		return fmt.Errorf("%s: %w", s.dir, err)
 	}
 	s.safe.Store(s.next.seq - 1)
+	s.waybills.Store(s.next.waybills)
 	return s.scan([]byte{keys.KindLeg}, func(_, _ []byte) (bool, error) {
 		s.legs.Store(true)
 		return false, nil

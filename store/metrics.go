@@ -17,6 +17,7 @@ type Status struct {
 	Form      int    `json:"form"`
 	Directory string `json:"directory"`
 	Seq       uint64 `json:"seq"` // safe mark of the feed
+	Waybills  uint64 `json:"waybills"`
 	DiskUsed  uint64 `json:"disk_used_bytes"`
 	Debt      uint64 `json:"compaction_debt_bytes"`
 	ReadOnly  string `json:"read_only,omitempty"` // why
@@ -24,7 +25,7 @@ type Status struct {
 
 // Status reads the store's state.
 func (s *Store) Status() Status {
-	st := Status{Node: s.node.String(), Form: Form, Directory: s.dir, Seq: s.SafeMark()}
+	st := Status{Node: s.node.String(), Form: Form, Directory: s.dir, Seq: s.SafeMark(), Waybills: s.waybills.Load()}
 	if s.enter() == nil {
 		m := s.db.Metrics()
 		st.DiskUsed, st.Debt = m.DiskSpaceUsage(), m.Compact.EstimatedDebt
@@ -52,6 +53,7 @@ func (s *Store) WriteMetrics(w io.Writer) {
 	gauge("read_only", readOnly)
 	gauge("write_stalled_seconds", s.Stalled().Seconds())
 	gauge("safe_mark", s.SafeMark())
+	gauge("waybills", s.waybills.Load())
 	gauge("queue_requests", len(s.in))
 	gauge("disk_used_bytes", m.DiskSpaceUsage())
 	gauge("wal_bytes", m.WAL.Size)

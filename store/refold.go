@@ -30,6 +30,7 @@ const refoldAtOnce = 64
 type Refolded struct {
 	Waybills uint64 `json:"waybills"` // looked at
 	Changed  uint64 `json:"changed"`  // of them, those that mean something else now
+	Total    uint64 `json:"total"`    // to be looked at, when it began
 	Codes    uint64 `json:"codes"`    // reported as unmapped before, and known now; set at the end
 }
 
@@ -38,6 +39,7 @@ type Refolded struct {
 // progress is called now and then; false stops it. What was folded stays so when it
 // stops, and Refold may begin again at any time.
 func (s *Store) Refold(ctx context.Context, mapping Mapping, notify bool, progress func(Refolded) bool) (done Refolded, err error) {
+	done.Total = s.waybills.Load()
 	var chunk []trace.Waybill
 	flush := func() (bool, error) {
 		if len(chunk) == 0 {

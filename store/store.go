@@ -57,6 +57,7 @@ type Store struct {
 	closed  bool         // under reading
 
 	legs       atomic.Bool           // some parcel goes on under another number
+	waybills   atomic.Uint64         // how many there are
 	safe       atomic.Uint64         // highest seq that is synced
 	failed     atomic.Pointer[error] // why nothing can be written any more
 	fs         vfs.FS

@@ -162,6 +162,7 @@ type liveHead struct {
 	anomalies int            // before
 	changes   []trace.Change // heard here first
 	others    []trace.Change // heard elsewhere, or derived
+	isNew     bool           // there was none
 	dirty     bool           // to be folded and written
 	events    []liveEvent
 	records   map[recordOf]*trace.Record
@@ -251,6 +252,7 @@ func (w *writer) live(of trace.Waybill) (*liveHead, error) {
 	value, closer, err := w.store.db.Get(w.buf)
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
+		h.isNew = true
 	case err != nil:
 		return nil, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 	default:

@@ -18,7 +18,7 @@ type Quarantined struct {
 	ContentType string
 	Query       string // of the request's address, as it came
 	Path        string // of the address, as it came, without a token of ours
-	Call        string // which of the door's calls; "" where it has none
+	Call        string // which of the door's calls, "" where it has none; of /v1/events the carriers of its key, with commas
 	Faults      []Fault
 	Raw         []byte // the body, after Content-Encoding
 }

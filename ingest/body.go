@@ -38,6 +38,8 @@ func request(ctx *fasthttp.RequestCtx) carriers.Request {
 		ContentType: string(ctx.Request.Header.ContentType()),
 		Query:       string(ctx.URI().QueryString()),
 	}
+	r.Path, _ = ctx.UserValue("path").(string)
+	r.Call, _ = ctx.UserValue("call").(string)
 	if len(ctx.Request.Header.ContentEncoding()) == 0 {
 		r.Body = ctx.PostBody()
 	}

@@ -9,28 +9,6 @@ import (
 	"waytrace/trace"
 )
 
-// check judges every event the same way for all carriers. Those that pass are
-// sealed; of each of the others a fault is left, in their order.
-// names are the sender's names of our fields; nil where they are ours.
-func check(facts *trace.Facts, names carriers.Names, heard trace.HLC) {
-	kept := 0
-	for i := range facts.Events {
-		e := &facts.Events[i]
-		if fault, ok := e.Check(heard.Milli()); !ok {
-			fault.Index, fault.Field = e.Item, names.Of(fault.Field)
-			facts.Faults = append(facts.Faults, fault)
-			continue
-		}
-		if kept < i {
-			facts.Events[kept] = *e
-		}
-		facts.Seal(&facts.Events[kept], heard)
-		kept++
-	}
-	clear(facts.Events[kept:])
-	facts.Events = facts.Events[:kept]
-}
-
 // crowdedOut leaves a fault of each event that the store did not take because
 // its waybill is full.
 func crowdedOut(facts *trace.Facts, names carriers.Names) {

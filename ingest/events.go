@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"waytrace/carriers"
 	"waytrace/trace"
 )
 
@@ -51,7 +52,7 @@ func (in *Ingest) events(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 	}
 
 	heard := in.store.Now()
-	check(&v.facts, nil, heard)
+	v.facts.Judge(heard, in.store.Now, carriers.Names(nil).Of)
 
 	wait, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()

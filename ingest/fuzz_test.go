@@ -32,11 +32,31 @@ func FuzzEvents(f *testing.F) {
 				}
 				return err.Error()
 			}
-			check(&facts, nil, trace.HLCAt(now))
+			facts.Judge(trace.HLCAt(now), func() trace.HLC { return trace.HLCAt(now) }, carriers.Names(nil).Of)
 			return fmt.Sprintf("%+v %+v", facts.Events, facts.Faults)
 		}
 		if got, want := read(carriers.Sonic), read(carriers.Std); got != want {
 			t.Errorf("%q\nread by sonic: %s\nread by std:   %s", body, got, want)
+		}
+	})
+}
+
+// FuzzOverride reads any body without panic; a word that it takes says who and why,
+// or the checks of every override find what is missing.
+func FuzzOverride(f *testing.F) {
+	for _, body := range []string{
+		`{"status":"delivered","sub":"signed","author":"li","reason":"the consignee called"}`,
+		`{"status":null,"author":"li","reason":"x"}`, `{"status":"unknown"}`, `{"status":"lost","status":null}`, `{"a":[]}`, `[`, ``,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o, err := readOverride(body)
+		switch {
+		case err != nil && !errors.Is(err, trace.ErrInvalid):
+			t.Errorf("%q: %v is not ErrInvalid", body, err)
+		case err == nil && o.Pair.Status == trace.Unknown && o.Pair.Sub != "":
+			t.Errorf("%q: it withdraws with sub-status %q", body, o.Pair.Sub)
 		}
 	})
 }

@@ -107,7 +107,7 @@ func (in *Ingest) done(v *visit) {
 // the store did not take, for its waybill is full, leaves a fault. After an error
 // the facts are the store's.
 func (in *Ingest) append(ctx context.Context, facts *trace.Facts, names carriers.Names) (fresh int, err error) {
-	if len(facts.Events) == 0 {
+	if facts.Empty() {
 		return 0, nil
 	}
 	if fresh, err = in.store.Append(ctx, facts); err != nil {

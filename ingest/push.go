@@ -31,6 +31,7 @@ func (in *Ingest) Push(c carriers.Carrier) func(ctx *fasthttp.RequestCtx, who tr
 		if err != nil {
 			return err
 		}
+		r.Account = who.Account
 		v := in.visit()
 		if err := dialect.Decode(&r, &v.facts); err != nil {
 			in.done(v)
@@ -38,7 +39,7 @@ func (in *Ingest) Push(c carriers.Carrier) func(ctx *fasthttp.RequestCtx, who tr
 		}
 
 		heard := in.store.Now()
-		check(&v.facts, dialect.Names, heard)
+		v.facts.Judge(heard, in.store.Now, dialect.Names.Of)
 
 		wait, stop := context.WithTimeout(context.Background(), patience)
 		defer stop()
@@ -50,7 +51,7 @@ func (in *Ingest) Push(c carriers.Carrier) func(ctx *fasthttp.RequestCtx, who tr
 		}
 
 		counts.count(&v.facts, heard)
-		body, contentType := dialect.Answer(v.answer[:0], &r, nil)
+		body, contentType := dialect.Answer(v.answer[:0], &r, v.facts.Refusal)
 		ctx.SetContentType(contentType)
 		ctx.SetBody(body)
 		v.answer = body

@@ -152,7 +152,7 @@ func TestAnEventWithTooManyReferencesIsQuarantined(t *testing.T) {
 			e.References = append(e.References, trace.Reference{Account: "main", Text: fmt.Sprint("R", i)})
 		}
 	}
-	check(&facts, nil, trace.HLCAt(now))
+	facts.Judge(trace.HLCAt(now), nil, func(field string) string { return field })
 	if got, want := faultsOf(facts.Faults), []string{"1 too_many_references"}; !slices.Equal(got, want) || len(facts.Events) != 1 {
 		t.Errorf("faults %v and %d events, want %v and 1", got, len(facts.Events), want)
 	}

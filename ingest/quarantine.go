@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
 
 	"waytrace/carriers"
 	"waytrace/trace"
@@ -21,12 +26,82 @@ func (in *Ingest) quarantine(ctx context.Context, r *carriers.Request, carrier s
 	if len(faults) == 0 {
 		return nil
 	}
-	if more := len(faults) - mostFaults; more > 0 {
-		faults = append(slices.Clip(faults[:mostFaults]), trace.Fault{Index: -1, Code: "more", Detail: fmt.Sprintf("and %d faults more", more)})
+	call := r.Call
+	if carrier == "" {
+		call = callOf(who.Carriers)
 	}
-	return unavailable(in.store.Quarantine(ctx, &trace.Quarantined{
+	err := in.store.Quarantine(ctx, &trace.Quarantined{
 		Heard: heard, Carrier: carrier, Account: who.Account,
-		ContentType: r.ContentType, Query: r.Query, Faults: faults,
+		ContentType: r.ContentType, Query: r.Query, Path: r.Path, Call: call, Faults: firstOf(faults),
 		Raw: bytes.Clone(r.Body), // the store may read it after we gave up waiting
-	}))
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	countFaults(carrier, faults)
+	return nil
+}
+
+// callOf is what is kept as the call of /v1/events: the carriers that the key is
+// for, so that a replay allows no more than it does.
+func callOf(carriers []string) string { return strings.Join(carriers, ",") }
+
+// carriersOf gives the carriers back; none is all.
+func carriersOf(call string) []string {
+	if call == "" {
+		return nil
+	}
+	return strings.Split(call, ",")
+}
+
+// firstOf are the faults that are kept, with a last one for those that are not.
+func firstOf(faults []trace.Fault) []trace.Fault {
+	more := len(faults) - mostFaults
+	if more <= 0 {
+		return faults
+	}
+	return append(slices.Clip(faults[:mostFaults]), trace.Fault{Index: -1, Code: "more", Detail: fmt.Sprintf("and %d faults more", more)})
+}
+
+// countFaults counts by carrier and code, both of them words of ours.
+func countFaults(carrier string, faults []trace.Fault) {
+	if carrier == "" {
+		carrier = apiLabel
+	}
+	for i := range faults {
+		metrics.GetOrCreateCounter(fmt.Sprintf(`waytrace_quarantine_faults_total{carrier=%q,code=%q}`, carrier, faults[i].Code)).Inc()
+	}
+}
+
+// Tended is a quarantine as Tend sees it.
+type Tended struct {
+	Expire  func(before time.Time) (n int, err error)
+	Filling func() (why string, is bool) // so much of its room is taken that a person should look
+}
+
+// Tend removes what lies in quarantine for longer than it may, every hour, and
+// tells the log every minute while it is filling. It returns when ctx ends.
+func Tend(ctx context.Context, q Tended, longest time.Duration, log *slog.Logger) {
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	expired := time.Time{}
+	for {
+		if now := time.Now(); now.Sub(expired) >= time.Hour {
+			expired = now
+			switch n, err := q.Expire(now.Add(-longest)); {
+			case err != nil:
+				log.Error("the quarantine cannot be swept, it is tried again in an hour", "err", err)
+			case n > 0:
+				log.Warn("requests left the quarantine unread: their days were over", "requests", n, "help", "waytrace quarantine replay, or raise quarantine.days")
+			}
+		}
+		if why, is := q.Filling(); is {
+			log.Warn("the quarantine is filling", "state", why, "help", "waytrace quarantine replay or drop, or raise quarantine.max_size; when it is full, pushes that are not understood are refused")
+		}
+		select {
+		case <-minute.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }

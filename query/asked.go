@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -13,7 +14,7 @@ import (
 // The parameters of each kind of read. Any other is refused: a misspelt one must
 // not quietly show something else.
 var (
-	ofOne  = []string{"carrier", "reference", "order", "lang", "fields", "include"}
+	ofOne  = []string{"carrier", "reference", "order", "lang", "fields", "include", "epoch"}
 	ofMany = []string{"order", "lang", "fields", "include"}
 	ofList = []string{"lang"}
 )
@@ -75,11 +76,22 @@ func (q *asked) take(name, value string) error {
 			return refuse(name, value, "zh-Hans, zh-Hant or en")
 		}
 	case "include":
-		// No dialect takes an event back yet: with it the answer is the same, and
-		// who sends it today keeps working on the day when it is not.
-		if value != "retracted" {
-			return refuse(name, value, "retracted")
+		for what := range strings.SplitSeq(value, ",") {
+			switch what {
+			case "retracted":
+				q.Retracted = true
+			case "business":
+				q.Business = true
+			default:
+				return refuse(name, value, "retracted or business, or both with a comma")
+			}
 		}
+	case "epoch":
+		n, err := strconv.ParseUint(value, 10, 16)
+		if err != nil || n == 0 {
+			return refuse(name, value, "1, the first parcel that had the number, or more")
+		}
+		q.Epoch = int(n)
 	}
 	return nil
 }
@@ -106,20 +118,6 @@ func checkReference(text string) error {
 		return nil
 	}
 	return trace.Invalid("invalid_reference", "reference", "%.40q is no reference: 1 to %d printable characters", text, trace.MaxReference)
-}
-
-// onlyEvents is the member that costs a read of the events.
-var onlyEvents = func() trace.Fields {
-	f, err := trace.ParseFields("events")
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	return f
-}()
-
-// needsEvents reports whether the answer shows events.
-func (q *asked) needsEvents() bool {
-	return q.Events && (q.Fields == 0 || q.Fields&onlyEvents != 0)
 }
 
 // preferred picks our language that the asker likes best, by the weights of

@@ -49,7 +49,7 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 	}
 	t := borrow()
 	defer giveBack(t)
-	full := q.needsEvents()
+	want := q.Wants()
 	b := append(page(ctx), `{"items":[`...)
 	for i, number := range numbers {
 		if i > 0 {
@@ -65,7 +65,7 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 		}
 		w := trace.Waybill{Carrier: carrier}
 		if w.Number, err = canonical(number); err == nil {
-			err = a.read(t, w, nil, full)
+			err = a.read(t, w, nil, want)
 		}
 		var problem *trace.Problem
 		switch {

@@ -155,9 +155,9 @@ func wantEnd(t *testing.T, ctx *fasthttp.RequestCtx, n, all int) {
 func TestBatchEndsInTime(t *testing.T) {
 	s := stocked(t)
 	synctest.Test(t, func(t *testing.T) {
-		slow := fake{trace: func(dst *trace.Trace, number, carrier string, events bool) error {
+		slow := fake{trace: func(dst *trace.Trace, number, carrier string, want trace.Want) error {
 			time.Sleep(150 * time.Millisecond)
-			return s.Trace(dst, number, carrier, events)
+			return s.Trace(dst, number, carrier, want)
 		}}
 		began := time.Now()
 		ctx := post(t, Answers{From: slow}.TraceBatch, numbers(maxBatch))
@@ -170,11 +170,11 @@ func TestBatchEndsInTime(t *testing.T) {
 
 func TestBatchEndsInSize(t *testing.T) {
 	var large trace.Trace
-	if err := stocked(t).Trace(&large, sample, "", true); err != nil {
+	if err := stocked(t).Trace(&large, sample, "", trace.Want{Events: true}); err != nil {
 		t.Fatal(err)
 	}
 	large.Events[0].Text.Text = strings.Repeat("运", 1<<20)
-	ctx := post(t, Answers{From: fake{trace: func(dst *trace.Trace, _, _ string, _ bool) error {
+	ctx := post(t, Answers{From: fake{trace: func(dst *trace.Trace, _, _ string, _ trace.Want) error {
 		dst.Waybill, dst.Head, dst.Events = large.Waybill, large.Head, append(dst.Events[:0], large.Events...)
 		return nil
 	}}}.TraceBatch, numbers(100))
@@ -185,11 +185,11 @@ func TestBatchEndsInSize(t *testing.T) {
 func TestBatchFailsWithTheStore(t *testing.T) {
 	s := stocked(t)
 	reads := 0
-	d := open(t, fake{trace: func(dst *trace.Trace, number, carrier string, events bool) error {
+	d := open(t, fake{trace: func(dst *trace.Trace, number, carrier string, want trace.Want) error {
 		if reads++; reads == 3 {
 			return errors.Join(trace.ErrUnavailable, errors.New("disk busy"))
 		}
-		return s.Trace(dst, number, carrier, events)
+		return s.Trace(dst, number, carrier, want)
 	}})
 	w := d.ask(http.MethodPost, "/v1/traces/batch", numbers(10))
 	if w.StatusCode != http.StatusServiceUnavailable || strings.Contains(w.body, "items") || reads != 3 {

@@ -18,14 +18,14 @@ func BenchmarkRead(b *testing.B) {
 			s.put(b, scan(b, sample, "sf", fmt.Sprintf("2020-05-%02d 16:56:54", i%10+1), fmt.Sprint(30+i), departed, sampleReference))
 		}
 		var known trace.Trace
-		if err := s.Trace(&known, sample, "", true); err != nil {
+		if err := s.Trace(&known, sample, "", trace.Want{Events: true}); err != nil {
 			b.Fatal(err)
 		}
 		waybills := []trace.Waybill{known.Waybill}
 		answers := Answers{From: fake{
-			trace: func(dst *trace.Trace, _, _ string, events bool) error {
+			trace: func(dst *trace.Trace, _, _ string, want trace.Want) error {
 				dst.Waybill, dst.Head, dst.Events = known.Waybill, known.Head, dst.Events[:0]
-				if events {
+				if want.Events {
 					dst.Events = append(dst.Events, known.Events...)
 				}
 				return nil

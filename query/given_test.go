@@ -82,9 +82,9 @@ func TestTags(t *testing.T) {
 func TestTagsNeedNoEvents(t *testing.T) {
 	s := stocked(t)
 	var read []bool
-	d := open(t, fake{waybills: s.Waybills, trace: func(dst *trace.Trace, number, carrier string, events bool) error {
-		read = append(read, events)
-		return s.Trace(dst, number, carrier, events)
+	d := open(t, fake{waybills: s.Waybills, trace: func(dst *trace.Trace, number, carrier string, want trace.Want) error {
+		read = append(read, want.Events)
+		return s.Trace(dst, number, carrier, want)
 	}})
 	tag := d.get("/v1/traces/" + sample).Header.Get("ETag")
 	d.get("/v1/traces/"+sample, "If-None-Match", tag)
@@ -99,11 +99,11 @@ func TestTagsNeedNoEvents(t *testing.T) {
 
 func TestNoTagOnARefusal(t *testing.T) {
 	s := stocked(t)
-	d := open(t, fake{trace: func(dst *trace.Trace, number, carrier string, events bool) error {
-		if events {
+	d := open(t, fake{trace: func(dst *trace.Trace, number, carrier string, want trace.Want) error {
+		if want.Events {
 			return fmt.Errorf("disk busy: %w", trace.ErrUnavailable)
 		}
-		return s.Trace(dst, number, carrier, events)
+		return s.Trace(dst, number, carrier, want)
 	}})
 	w := d.get("/v1/traces/"+sample, "If-None-Match", `"old"`)
 	if w.StatusCode != http.StatusServiceUnavailable || w.Header.Get("ETag") != "" {

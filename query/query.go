@@ -34,9 +34,8 @@ type Store interface {
 	// Trace reads a waybill into dst, whose memory it uses again and which is the
 	// caller's alone. number is canonical. An empty carrier is the one with the
 	// newest event; dst.Also has the other carriers of the number either way.
-	// Events are read only where they are asked for. ErrNotFound when there is
-	// none.
-	Trace(dst *trace.Trace, number, carrier string, events bool) error
+	// What is not wanted is not read. ErrNotFound when there is none.
+	Trace(dst *trace.Trace, number, carrier string, want trace.Want) error
 	// Waybills are those that an account's reference leads to, each once, in a
 	// slice that is the caller's; none is no error.
 	Waybills(account, reference string) ([]trace.Waybill, error)
@@ -79,18 +78,24 @@ func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, events bool, cou
 
 	// Whoever brings a tag most likely sees no change, and the tag needs the head
 	// alone.
-	brought := hasTags(ctx)
-	full := q.needsEvents()
-	if err := a.read(t, w, others, full && !brought); err != nil {
+	brought, full := hasTags(ctx), q.Wants()
+	want := full
+	if brought {
+		want = trace.Want{}
+	}
+	if err := a.read(t, w, others, want); err != nil {
 		return err
+	}
+	if err := t.Check(q.Variant); err != nil {
+		return trace.Problemf(trace.ErrNotFound, "not_found", "waybill %s: there is no %s", t.Number, trace.Words(err))
 	}
 	var tag [tagSize]byte
 	if unchanged(ctx, t.AppendTag(tag[:0], q.Variant)) {
 		count.notModified.Inc()
 		return nil
 	}
-	if full && brought {
-		if err := a.read(t, w, others, true); err != nil {
+	if brought && t.Lacks(full) {
+		if err := a.read(t, w, others, full); err != nil {
 			ctx.Response.Header.Del(fasthttp.HeaderETag)
 			return err
 		}
@@ -133,7 +138,7 @@ func (a Answers) newest(t *trace.Trace, q *asked) (shown trace.Waybill, others [
 		if q.carrier != "" && w.Carrier != q.carrier {
 			continue
 		}
-		if err := a.read(t, w, nil, false); errors.Is(err, trace.ErrNotFound) {
+		if err := a.read(t, w, nil, trace.Want{}); errors.Is(err, trace.ErrNotFound) {
 			continue
 		} else if err != nil {
 			return shown, nil, err
@@ -155,8 +160,8 @@ func (a Answers) newest(t *trace.Trace, q *asked) (shown trace.Waybill, others [
 }
 
 // read reads a waybill into t. Its error says what the asker may know.
-func (a Answers) read(t *trace.Trace, w trace.Waybill, others []string, events bool) error {
-	err := a.From.Trace(t, w.Number, w.Carrier, events)
+func (a Answers) read(t *trace.Trace, w trace.Waybill, others []string, want trace.Want) error {
+	err := a.From.Trace(t, w.Number, w.Carrier, want)
 	t.AlsoNumbers = others
 	switch {
 	case err == nil:

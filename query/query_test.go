@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 		{"/v1/traces/SF1?nonsense=1", "invalid_parameter", "nonsense", 400},
 
 		{"/v1/traces/" + sample + "?Order=desc", "invalid_parameter", "Order", 400},
-		{"/v1/traces/" + sample + "?epoch=1", "invalid_parameter", "epoch", 400},
+		{"/v1/traces/" + sample + "?epoch=0", "invalid_parameter", "epoch", 400},
 		{"/v1/traces/" + sample + "?" + long + "=1", "invalid_parameter", long[:64], 400},
 		{"/v1/traces/" + sample + "?%ff%fe=1", "invalid_parameter", "", 400},
 		{"/v1/traces/" + sample + "?order=up", "invalid_parameter", "order", 400},
@@ -229,7 +229,7 @@ func TestTroubleBelow(t *testing.T) {
 		{fmt.Errorf("disk busy: %w", trace.ErrUnavailable), 503},
 	} {
 		heads := open(t, fake{
-			trace: func(*trace.Trace, string, string, bool) error { return c.below },
+			trace: func(*trace.Trace, string, string, trace.Want) error { return c.below },
 			waybills: func(string, string) ([]trace.Waybill, error) {
 				return []trace.Waybill{{Number: sample, Carrier: "sf"}}, nil
 			},
@@ -248,7 +248,7 @@ func TestTroubleBelow(t *testing.T) {
 
 	// An index that is ahead of the heads, and one that says not found in its own way.
 	stale := open(t, fake{
-		trace: func(*trace.Trace, string, string, bool) error { return trace.ErrNotFound },
+		trace: func(*trace.Trace, string, string, trace.Want) error { return trace.ErrNotFound },
 		waybills: func(_, reference string) ([]trace.Waybill, error) {
 			if reference == "none" {
 				return nil, trace.ErrNotFound

@@ -48,7 +48,7 @@ func (a Answers) references(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 	}
 	lines := make([]line, 0, len(waybills))
 	for _, w := range waybills {
-		if err := a.read(t, w, nil, false); errors.Is(err, trace.ErrNotFound) {
+		if err := a.read(t, w, nil, trace.Want{}); errors.Is(err, trace.ErrNotFound) {
 			continue
 		} else if err != nil {
 			return err

@@ -11,12 +11,12 @@ import (
 
 // fake is a Store by hand.
 type fake struct {
-	trace    func(dst *trace.Trace, number, carrier string, events bool) error
+	trace    func(dst *trace.Trace, number, carrier string, want trace.Want) error
 	waybills func(account, reference string) ([]trace.Waybill, error)
 }
 
-func (f fake) Trace(dst *trace.Trace, number, carrier string, events bool) error {
-	return f.trace(dst, number, carrier, events)
+func (f fake) Trace(dst *trace.Trace, number, carrier string, want trace.Want) error {
+	return f.trace(dst, number, carrier, want)
 }
 
 func (f fake) Waybills(account, reference string) ([]trace.Waybill, error) {
@@ -60,7 +60,7 @@ func (s shelf) put(t testing.TB, events ...trace.Event) {
 			e.Value = e.Append(nil)
 			p.events[at] = e
 		}
-		p.head.Fold()
+		p.head.Fold(e.Waybill, nil)
 		p.stored = p.head.Append(nil)
 	}
 }
@@ -73,7 +73,7 @@ func (p *parcel) event(i int) (*trace.Event, error) {
 }
 
 // Trace is Store's.
-func (s shelf) Trace(dst *trace.Trace, number, carrier string, events bool) error {
+func (s shelf) Trace(dst *trace.Trace, number, carrier string, want trace.Want) error {
 	dst.Reset()
 	var shown trace.Waybill
 	for w, p := range s {
@@ -94,7 +94,7 @@ func (s shelf) Trace(dst *trace.Trace, number, carrier string, events bool) erro
 	if err := dst.SetHead(shown, bytes.Clone(p.stored)); err != nil {
 		return err
 	}
-	if events {
+	if want.Events {
 		for i := range p.events {
 			e, err := p.event(i)
 			if err != nil {
@@ -102,7 +102,7 @@ func (s shelf) Trace(dst *trace.Trace, number, carrier string, events bool) erro
 			}
 			dst.Events = append(dst.Events, *e)
 		}
-		dst.SortEvents()
+		trace.SortEvents(dst.Events)
 	}
 	return nil
 }

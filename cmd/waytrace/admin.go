@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waytrace/carriers"
+	"waytrace/ingest"
 	"waytrace/store"
 	"waytrace/trace"
 )
@@ -26,9 +27,14 @@ import (
 // admin is what the admin listener shows of the daemon.
 type admin struct {
 	store    *store.Store
+	kept     *store.Quarantine
+	replayer *ingest.Replayer
+	mapping  store.Mapping
 	carriers []carriers.Carrier
 	started  time.Time
 	draining func() bool
+
+	refolding, replaying atomic.Bool // one at a time each
 }
 
 // doors are all doors of the admin listener. Health, readiness and metrics are
@@ -43,16 +49,28 @@ func (a *admin) doors(g *guards) []door {
 		}
 		return scope(ctx)
 	}
-	return []door{
-		{"GET", "/health", anybody, a.health, refuse},
-		{"GET", "/ready", anybody, a.ready, refuse},
-		{"GET", "/metrics", anybody, a.metrics, refuse},
-		{"GET", "/status", operator, a.status, refuse},
-		{"GET", "/quarantine", operator, a.quarantine, refuse},
-		{"POST", "/checkpoint", operator, a.checkpoint, refuse},
-		{"GET", "/debug/pprof/", operator, profiles, refuse},
-		{"GET", "/debug/pprof/{profile}", operator, profiles, refuse},
+	doors := []door{
+		{method: "GET", path: "/health", guard: anybody, handle: a.health},
+		{method: "GET", path: "/ready", guard: anybody, handle: a.ready},
+		{method: "GET", path: "/metrics", guard: anybody, handle: a.metrics},
+		{method: "GET", path: "/status", guard: operator, handle: a.status},
+		{method: "GET", path: "/quarantine", guard: operator, handle: a.quarantine},
+		{method: "DELETE", path: "/quarantine", guard: operator, handle: a.dropAll},
+		{method: "POST", path: "/quarantine/replay", guard: operator, handle: a.replayAll},
+		{method: "GET", path: "/quarantine/doubtful", guard: operator, handle: a.doubtful},
+		{method: "GET", path: "/quarantine/{id}", guard: operator, handle: a.quarantined},
+		{method: "DELETE", path: "/quarantine/{id}", guard: operator, handle: a.drop},
+		{method: "POST", path: "/quarantine/{id}/replay", guard: operator, handle: a.replay},
+		{method: "GET", path: "/unmapped", guard: operator, handle: a.unmapped},
+		{method: "POST", path: "/refold", guard: operator, handle: a.refold},
+		{method: "POST", path: "/checkpoint", guard: operator, handle: a.checkpoint},
+		{method: "GET", path: "/debug/pprof/", guard: operator, handle: profiles},
+		{method: "GET", path: "/debug/pprof/{profile}", guard: operator, handle: profiles},
 	}
+	for i := range doors {
+		doors[i].refuse = refuse
+	}
+	return doors
 }
 
 // The profiles of the Go runtime.
@@ -113,6 +131,7 @@ func (a *admin) metrics(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	}
 	fmt.Fprintf(w, "waytrace_ready %d\n", ready)
 	a.store.WriteMetrics(w)
+	a.kept.WriteMetrics(w)
 	metrics.WritePrometheus(w, true)
 	return nil
 }
@@ -133,6 +152,14 @@ func (a *admin) status(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	for i, c := range a.carriers {
 		names[i] = c.Code
 	}
+	type fill struct {
+		store.QuarantineLoad
+		Warning string `json:"warning,omitempty"`
+	}
+	kept := fill{QuarantineLoad: a.kept.Load()}
+	if kept.Filling() {
+		kept.Warning = "the quarantine is filling: " + words(kept.QuarantineLoad) + "; replay or drop, or raise quarantine.max_size"
+	}
 	return writeJSON(ctx, struct {
 		Version  string       `json:"version"`
 		Started  time.Time    `json:"started"`
@@ -141,60 +168,30 @@ func (a *admin) status(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 		Store    store.Status `json:"store"`
 		Disk     space        `json:"disk"`
 		Carriers []string     `json:"carriers"`
+		Kept     fill         `json:"quarantine"`
 	}{version, a.started.UTC().Truncate(time.Second), time.Since(a.started).Round(time.Second).String(),
-		!a.draining() && a.store.Ready() == nil, s, disk, names})
+		!a.draining() && a.store.Ready() == nil, s, disk, names, kept})
 }
 
-// A quarantinedItem is a quarantined request as GET /quarantine lists it: without
-// its body, which may hold anything.
-type quarantinedItem struct {
-	ID          string      `json:"id"`
-	Heard       time.Time   `json:"heard"`
-	Carrier     string      `json:"carrier,omitempty"`
-	Account     string      `json:"account"`
-	ContentType string      `json:"content_type,omitempty"`
-	Size        int         `json:"size"`
-	Faults      []faultItem `json:"faults"`
+// words say how much lies in quarantine.
+func words(l store.QuarantineLoad) string {
+	return fmt.Sprintf("%d requests, %d%% of %s", l.Requests, 100*l.Bytes/l.Limit, Size(l.Limit))
 }
 
-type faultItem struct {
-	Index  int    `json:"index"`
-	Code   string `json:"code"`
-	Field  string `json:"field,omitempty"`
-	Detail string `json:"detail,omitempty"`
-}
-
-// mostListed is how many quarantined requests one answer lists.
-const mostListed = 1000
-
-// quarantine lists what was taken in and not understood, newest first.
-func (a *admin) quarantine(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
-	items, total := []quarantinedItem{}, 0
-	err := a.store.EachQuarantined(func(hash [16]byte, q *trace.Quarantined) bool {
-		total++
-		item := quarantinedItem{ID: hex.EncodeToString(hash[:]), Heard: q.Heard.Time(), Carrier: q.Carrier,
-			Account: q.Account, ContentType: q.ContentType, Size: len(q.Raw), Faults: []faultItem{}}
-		for _, f := range q.Faults {
-			item.Faults = append(item.Faults, faultItem(f))
+// parameters reads those of the address: each one that is known, once.
+func parameters(ctx *fasthttp.RequestCtx, known ...string) (map[string]string, error) {
+	given := make(map[string]string)
+	for name, value := range ctx.QueryArgs().All() {
+		_, twice := given[string(name)]
+		switch {
+		case !slices.Contains(known, string(name)):
+			return nil, trace.Invalid("invalid_parameter", fmt.Sprintf("%.40s", name), "there is no such parameter here; there are: %s", strings.Join(known, ", "))
+		case twice:
+			return nil, trace.Invalid("invalid_parameter", string(name), "%s is given more than once", name)
 		}
-		items = append(items, item)
-		if len(items) >= 2*mostListed {
-			items = newest(items)
-		}
-		return true
-	})
-	if err != nil {
-		return err
+		given[string(name)] = string(value)
 	}
-	return writeJSON(ctx, struct {
-		Items []quarantinedItem `json:"items"`
-		Total int               `json:"total"`
-	}{newest(items), total})
-}
-
-func newest(items []quarantinedItem) []quarantinedItem {
-	slices.SortFunc(items, func(a, b quarantinedItem) int { return b.Heard.Compare(a.Heard) })
-	return items[:min(len(items), mostListed)]
+	return given, nil
 }
 
 // checkpoint writes a copy of the directory beside it and says where.

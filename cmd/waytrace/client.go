@@ -52,11 +52,25 @@ const maxAnswer = 256 << 20
 // an error says why there was none, and never holds the path: there may be a
 // token in it.
 func (c *client) do(ctx context.Context, path, contentType string, body []byte) (*answer, error) {
-	method, reader := http.MethodGet, io.Reader(nil)
+	method := http.MethodGet
 	if body != nil {
-		method, reader = http.MethodPost, bytes.NewReader(body)
+		method = http.MethodPost
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, reader)
+	return c.send(ctx, method, path, contentType, body)
+}
+
+// send is do with a method.
+func (c *client) send(ctx context.Context, method, path, contentType string, body []byte) (*answer, error) {
+	response, err := c.ask(ctx, &c.http, method, path, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return c.read(response)
+}
+
+func (c *client) ask(ctx context.Context, by *http.Client, method, path, contentType string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.base, inner(err))
 	}
@@ -67,16 +81,85 @@ func (c *client) do(ctx context.Context, path, contentType string, body []byte) 
 	if c.key != "" {
 		request.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	response, err := c.http.Do(request)
+	response, err := by.Do(request)
 	if err != nil {
 		return nil, c.explain(err)
 	}
-	defer response.Body.Close()
+	return response, nil
+}
+
+func (c *client) read(response *http.Response) (*answer, error) {
 	a := &answer{status: response.StatusCode}
+	var err error
 	if a.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
 		return nil, c.explain(err)
 	}
 	return a, nil
+}
+
+// silenceLimit is how long a stream may say nothing: it promises a sign of life
+// every 15 s.
+const silenceLimit = time.Minute
+
+// follow sends a request whose answer is a stream, and hands each line to take
+// until the daemon has done. It returns the last line, what was done. An answer
+// that is no stream is an error.
+func (c *client) follow(ctx context.Context, method, path string, take func(tally)) (done tally, err error) {
+	asked, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	silent := time.AfterFunc(silenceLimit, func() {
+		stop(fmt.Errorf("%s has said nothing for %s: look at /ready", c.base, silenceLimit))
+	})
+	defer silent.Stop()
+	defer func() {
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			err = errors.New("stopped; what was done stays done")
+		case asked.Err() != nil:
+			err = context.Cause(asked)
+		}
+	}()
+	patient := c.http
+	patient.Timeout = 0
+	response, err := c.ask(asked, &patient, method, path, "", nil)
+	if err != nil {
+		return done, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		a, err := c.read(response)
+		if err != nil {
+			return done, err
+		}
+		return done, a.problem()
+	}
+	for lines := json.NewDecoder(response.Body); ; {
+		var line struct {
+			Progress, Done *tally
+			Error          *failure
+		}
+		if err := lines.Decode(&line); err != nil {
+			return done, fmt.Errorf("%s ended the answer before it had done: %w", c.base, inner(err))
+		}
+		silent.Reset(silenceLimit)
+		switch {
+		case line.Error != nil:
+			return done, fmt.Errorf("the daemon gave up: %s: %s", plain(line.Error.Code), plain(line.Error.Detail))
+		case line.Done != nil:
+			return *line.Done, nil
+		case line.Progress != nil:
+			take(*line.Progress)
+		}
+	}
+}
+
+// A tally is what the lines of a stream count, whatever it does.
+type tally struct {
+	Requests, Replayed, Fresh uint64 // of a replay
+	Dropped                   uint64 // of a drop
+	Waybills, Changed, Codes  uint64 // of a refold
+	Total                     uint64 // waybills of a refold
 }
 
 // explain says what would help when there was no answer.

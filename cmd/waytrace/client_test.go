@@ -162,7 +162,10 @@ func TestPush(t *testing.T) {
 		return path
 	}
 	const xml = "<Request service=\"RoutePushService\"><Body>顺&amp;+</Body></Request>"
-	const form = "application/x-www-form-urlencoded"
+	const (
+		sentJSON = "application/json ;charset=UTF-8" // as SF writes it
+		form     = "application/x-www-form-urlencoded; charset=UTF-8"
+	)
 	for _, c := range []struct {
 		name   string
 		file   string
@@ -173,13 +176,13 @@ func TestPush(t *testing.T) {
 		said   string
 	}{
 		{"JSON", file("a.json", " {\"Body\":{}}\n"), "", says(200, sfYes), 0,
-			call{"POST", "/push/sf", "application/json", "", " {\"Body\":{}}\n"}, "taken"},
+			call{"POST", "/push/sf", sentJSON, "", " {\"Body\":{}}\n"}, "taken"},
 		{"refused", file("b.json", "{}"), "", says(200, sfNo), 1,
-			call{"POST", "/push/sf", "application/json", "", "{}"}, "not taken (200)"},
+			call{"POST", "/push/sf", sentJSON, "", "{}"}, "not taken (200)"},
 		{"overload", file("c.json", "{}"), "", says(503, sfYes), 1,
-			call{"POST", "/push/sf", "application/json", "", "{}"}, "not taken (503)"},
+			call{"POST", "/push/sf", sentJSON, "", "{}"}, "not taken (503)"},
 		{"not a carrier's answer", file("d.json", "{}"), "", says(200, "OK"), 1,
-			call{"POST", "/push/sf", "application/json", "", "{}"}, "not taken (200)"},
+			call{"POST", "/push/sf", sentJSON, "", "{}"}, "not taken (200)"},
 		{"XML goes as a form", file("e.xml", xml), "--token=SECRET", says(200, sfYesMl), 0,
 			call{"POST", "/push/sf/SECRET", form, "", "content=%3CRequest+service%3D%22RoutePushService%22%3E%3CBody%3E%E9%A1%BA%26amp%3B%2B%3C%2FBody%3E%3C%2FRequest%3E"}, "taken"},
 		{"XML refused", file("f.xml", xml), "", says(200, "<Response><Head>ERR</Head></Response>"), 1,
@@ -194,8 +197,16 @@ func TestPush(t *testing.T) {
 			call{"POST", "/push/sf?a=b", "text/plain", "", "{\"a\":\n\n1}"}, "taken"},
 		{"new case file", file("k.push", "{\"a\":1}"), "", says(200, sfYes), 0,
 			call{"POST", "/push/sf", "application/json", "", "{\"a\":1}"}, "taken"},
+		{"case file of a call", file("n.push", "Call: notifyTrace\nQuery: a=b\n\n{}\n---- events\n"), "--as=alibaba --token=SECRET", says(200, `{"isSuccess":true}`), 0,
+			call{"POST", "/push/alibaba/notifyTrace/SECRET?a=b", "application/json", "", "{}"}, "taken"},
+		{"case file with a path", file("o.push", "Path: /openapi/param2/1/a/notifyTrace/7\n\n{}\n---- events\n"), "--as=alibaba", says(200, `{"isSuccess":false}`), 1,
+			call{"POST", "/openapi/param2/1/a/notifyTrace/7", "application/json", "", "{}"}, "not taken (200)"},
+		{"a call that is guessed", file("p.json", `{"aliOrderNo":"A","traceInfos":[]}`), "--as=alibaba", says(200, `{"isSuccess":true}`), 0,
+			call{"POST", "/push/alibaba/notifyTrace", "application/json", "", `{"aliOrderNo":"A","traceInfos":[]}`}, "taken"},
+		{"a call that is named", file("q.json", `{}`), "--as=alibaba --call=claimCharge", says(200, `{"isSuccess":true}`), 0,
+			call{"POST", "/push/alibaba/claimCharge", "application/json", "", `{}`}, "taken"},
 		{"standard input", "-", "", says(200, sfYes), 0,
-			call{"POST", "/push/sf", "application/json", "", "{\"from\":\"stdin\"}"}, "taken"},
+			call{"POST", "/push/sf", sentJSON, "", "{\"from\":\"stdin\"}"}, "taken"},
 		{"events", file("l.json", "{\"events\":[]}"), "--as=events --key=wt_a_b", says(200, `{"accepted":3,"duplicates":1,"quarantined":[{"index":0}]}`), 0,
 			call{"POST", "/v1/events", "application/json", "Bearer wt_a_b", "{\"events\":[]}"}, "taken: 3 new, 1 known, 1 in quarantine"},
 		{"events refused", file("m.json", "{\"events\":[]}"), "--as=events", says(401, `{"code":"no_key"}`), 1,
@@ -262,6 +273,12 @@ func TestPushFails(t *testing.T) {
 		{"none.json", 1, "open none.json: no such file or directory\n"},
 		{empty, 1, empty + ": there is nothing in it\n"},
 		{emptyCase, 1, emptyCase + ": there is nothing in it\n"},
+		{good + " --as=alibaba --call=notify --secret=SECRET", 1, "alibaba has no call \"notify\"; it has: notifyTrace, notifyBizEvent, claimCharge\n"},
+		{good + " --as=sf --call=notify", 1, "sf has no call \"notify\"; it has: none\n"},
+		{good + " --as=alibaba --call=claimCharge --secret=SECRET --token=SECRET", 1, good + ": it goes to the carrier's gateway, which takes no token: leave --token away\n"},
+		{good + " --as=alibaba", 1, good + ": alibaba: the call is not one of notifyTrace, notifyBizEvent, claimCharge\n"},
+		{good + " --as=zto --secret=SECRET", 1, "how zto signs is not known here: leave the secret away\n"},
+		{good + " --as=events --call=x", 2, "push: /v1/events has no calls\n"},
 		{good + " --as=events --token=SECRET", 2, "push: /v1/events takes no token: give --key\n"},
 	} {
 		status, out, stderr := runs(t, append([]string{"push"}, strings.Fields(c.args)...)...)
@@ -277,7 +294,7 @@ func TestQuarantineLs(t *testing.T) {
 	if status != 0 || out != aQuarantine || stderr != "" {
 		t.Errorf("status %d, stdout %q, stderr %q", status, out, stderr)
 	}
-	if got := (*calls)[0]; got != (call{"GET", "/quarantine", "", "Bearer wt_a_b", ""}) {
+	if got := (*calls)[0]; got != (call{"GET", "/quarantine?limit=1000", "", "Bearer wt_a_b", ""}) {
 		t.Errorf("called %+v", got)
 	}
 	status, out, stderr = runs(t, "quarantine", "ls", "--admin="+url)

@@ -17,6 +17,7 @@ import (
 
 	"waytrace/carriers"
 	"waytrace/carriers/all"
+	"waytrace/ingest"
 )
 
 // Config is every setting of the daemon. A flag wins over the environment, the
@@ -45,8 +46,10 @@ type Config struct {
 	LogLevel    string `help:"Least level that is logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
 	LogFormat   string `help:"Form of the log: text or json." default:"text" enum:"text,json"`
 
-	Store    StoreSettings `embed:"" prefix:"store."`
-	Carriers all.Settings  `embed:"" prefix:"carriers."`
+	Store      StoreSettings      `embed:"" prefix:"store."`
+	Quarantine QuarantineSettings `embed:"" prefix:"quarantine."`
+	Fold       FoldSettings       `embed:"" prefix:"fold."`
+	Carriers   all.Settings       `embed:"" prefix:"carriers."`
 }
 
 // Files are where settings, keys and data lie; the commands that work on them
@@ -61,6 +64,19 @@ type Files struct {
 type StoreSettings struct {
 	Cache    Size `help:"Memory for blocks read from the disk." default:"256MiB"`
 	Memtable Size `help:"Bytes gathered in memory before a table is written." default:"64MiB"`
+}
+
+// FoldSettings say how facts become a status. Nodes that work together must have the
+// same; after a change, `waytrace refold` brings what is stored up to it.
+type FoldSettings struct {
+	EpochDays      int  `help:"Days after a parcel's end when a new one may have its number." default:"60"`
+	HidePreTransit bool `help:"Leave out what happens before the carrier has the parcel: orders and labels."`
+}
+
+// QuarantineSettings say how much is kept of what was not understood.
+type QuarantineSettings struct {
+	Days    int  `help:"Days that a request stays in quarantine." default:"30"`
+	MaxSize Size `help:"Bytes of requests that quarantine may hold; at four fifths it raises an alarm, and when it is full new ones are refused: their senders are told to send again." default:"1GiB"`
 }
 
 // Keys is the path of the keys file.
@@ -163,7 +179,7 @@ func (c *Config) Check() error {
 	for _, s := range []struct {
 		name string
 		n    int
-	}{{"at_once", c.AtOnce}, {"connections", c.Connections}} {
+	}{{"at_once", c.AtOnce}, {"connections", c.Connections}, {"quarantine.days", c.Quarantine.Days}, {"fold.epoch_days", c.Fold.EpochDays}} {
 		if s.n < 1 {
 			note(fmt.Errorf("%s is %d: at least 1", s.name, s.n))
 		}
@@ -176,6 +192,7 @@ func (c *Config) Check() error {
 		{"bytes_in_flight", c.BytesInFlight, 1 << 20},
 		{"store.cache", c.Store.Cache, 1 << 20},
 		{"store.memtable", c.Store.Memtable, 1 << 20},
+		{"quarantine.max_size", c.Quarantine.MaxSize, ingest.MaxBody},
 	} {
 		if s.size < s.least {
 			note(fmt.Errorf("%s is %s: at least %s", s.name, s.size, s.least))
@@ -234,9 +251,46 @@ func (c *Config) checkCarriers() (wrong []error) {
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+	return append(wrong, checkDoors(list)...)
+}
+
+// checkDoors judges the doors of all carriers. A token opens one door only, and an
+// address belongs to one account of a carrier.
+func checkDoors(list []carriers.Carrier) (wrong []error) {
+	owner := make(map[string]string) // of a token
 	for _, carrier := range list {
-		if carrier.Push != nil {
-			wrong = append(wrong, checkDoor("carriers."+carrier.Code, carrier.Push.Door)...)
+		if carrier.Push == nil {
+			continue
+		}
+		type place struct {
+			name    string
+			network Network
+		}
+		var places []place
+		for i, door := range doorsOf(carrier) {
+			name := "carriers." + carrier.Code
+			if i > 0 {
+				name += ".accounts." + door.Account
+				if door.Account == carrier.Push.Door.Account {
+					wrong = append(wrong, fmt.Errorf("%s: that is the account of carriers.%s itself: give another name", name, carrier.Code))
+				}
+				door.AtOnce = max(1, door.AtOnce) // the usual door's counts
+			}
+			wrong = append(wrong, checkDoor(name, door)...)
+			for _, token := range door.Tokens {
+				if other := owner[token]; other != "" && other != name {
+					wrong = append(wrong, fmt.Errorf("%s.tokens: one is %s's too: a token opens one door", name, other))
+				}
+				owner[token] = name
+			}
+			for _, network := range parseNetworks(door.Addresses) {
+				for _, p := range places {
+					if p.name != name && p.network.Overlaps(network.Prefix) {
+						wrong = append(wrong, fmt.Errorf("%s.addresses: %s is within %s's: an address belongs to one account", name, network, p.name))
+					}
+				}
+				places = append(places, place{name, network})
+			}
 		}
 	}
 	return wrong

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"waytrace/carriers"
 )
 
 // configOf gives the settings of `waytrace serve` with the given flags.
@@ -198,6 +201,15 @@ func TestStrictYAML(t *testing.T) {
 		{"listen: &a x", `1: listen wants one value, not YAML's anchor`},
 		{"listen: a:1\n---\ndata: x", `3: a second document: settings are one document`},
 		{"carriers:\n  sf:\n    tokens: hunter2", `3: carriers.sf.tokens wants a list`},
+
+		{"carriers: {sf: {accounts: {shop: {language: en, addresses: [192.0.2.0/24]}, other: }}}", ""},
+		{"carriers: {sf: {accounts: }}", ""},
+		{"carriers:\n  sf:\n    accounts:\n      shop: {toknes: [a]}", `4: unknown key "carriers.sf.accounts.shop.toknes"; did you mean "carriers.sf.accounts.shop.tokens"?`},
+		{"carriers:\n  sf:\n    accounts: [shop]", `3: carriers.sf.accounts wants sections by name, not a list`},
+		{"carriers:\n  sf:\n    accounts:\n      shop: soon", `4: carriers.sf.accounts.shop wants settings, name: value, not "soon"`},
+		{"carriers:\n  sf:\n    accounts:\n      shop:\n      shop:", `5: carriers.sf.accounts.shop is there twice`},
+		{"carriers:\n  sf:\n    accounts:\n      shop: {language: en, language: en}", `4: carriers.sf.accounts.shop.language is there twice`},
+		{"quarantine: {day: 1}", `1: unknown key "quarantine.day"; did you mean "quarantine.days"?`},
 		{"listen: a:1\ndata: {", `2: could not find flow mapping end token '}'`},
 	} {
 		file := writeFile(t, "waytrace.yaml", c.yaml)
@@ -268,6 +280,9 @@ func TestCheck(t *testing.T) {
 		{"--carriers.sf.tokens=" + goodToken + ",x" + goodToken + ",y" + goodToken, "carriers.sf.tokens has 3: two at most, the old and the new"},
 		{"--carriers.sf.addresses=here", `carriers.sf.addresses: "here" is neither an address nor a network: write 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32`},
 		{"--carriers.sf.at-once=0", "carriers.sf.at_once is 0: at least 1"},
+		{"--carriers.sf.tokens=" + goodToken + " --carriers.alibaba.tokens=" + goodToken, "carriers.alibaba.tokens: one is carriers.sf's too: a token opens one door"},
+		{"--quarantine.days=0", "quarantine.days is 0: at least 1"},
+		{"--quarantine.max-size=1KiB", "quarantine.max_size is 1KiB: at least 1MiB"},
 		{"--carriers.sf.language=fr", `carriers.sf.language "fr": set it to zh-Hans, zh-Hant or en: invalid`},
 		{"--at-once=0 --listen=8080", "listen \"8080\" is not an address: write host:port, such as 127.0.0.1:8080\nat_once is 0: at least 1"},
 	} {
@@ -299,6 +314,15 @@ func TestSecretsAreMasked(t *testing.T) {
 		}
 	}
 
+	// Whatever a carrier calls its secrets.
+	config, err = configOf(t, "--carriers.alibaba.secrets=hunter2", "--carriers.kuaidi100.salts=hunter2", "--carriers.kdniao.api-keys=hunter2", "--carriers.sf.secrets=hunter2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := config.String(); strings.Contains(text, "hunter2") {
+		t.Errorf("the settings:\n%s", text)
+	}
+
 	// What --check-config prints is a file of settings.
 	status, out, stderr := runs(t, "serve", "--check-config", "--listen=127.0.0.1:7", "--exempt=192.0.2.0/24", "--data="+t.TempDir())
 	if status != 0 || stderr != "config is good\n" {
@@ -310,6 +334,63 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 	if again.String() != out {
 		t.Errorf("read again:\n%s\nwant\n%s", again, out)
+	}
+}
+
+// The file alone names further accounts of a carrier.
+func TestAccounts(t *testing.T) {
+	other := strings.Repeat("fedcba9876543210", 4)
+	file := writeFile(t, "waytrace.yaml", `
+carriers:
+  sf:
+    tokens: [`+goodToken+`]
+    accounts:
+      shop:
+        tokens: [`+other+`]
+        language: en
+      mall:
+        addresses: [192.0.2.0/24]
+`)
+	config, err := configOf(t, "--config="+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts := config.Carriers.SF.Accounts
+	if len(accounts) != 2 || accounts["shop"].Tokens[0] != other || accounts["shop"].Language != "en" || accounts["mall"].Addresses[0] != "192.0.2.0/24" {
+		t.Errorf("accounts %+v", accounts)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		text := fmt.Sprintf(verb, config)
+		if strings.Contains(text, other) || !strings.Contains(text, "      shop:\n        tokens:\n          - \"********\"\n        language: en\n") {
+			t.Errorf("%s of the settings:\n%s", verb, text)
+		}
+	}
+}
+
+// An account's door is judged as the usual one is, and no two overlap.
+func TestCheckAccounts(t *testing.T) {
+	other := strings.Repeat("fedcba9876543210", 4)
+	usual := carriers.Door{Account: "main", Tokens: []string{goodToken}, Addresses: []string{"192.0.2.0/24"}, AtOnce: 1}
+	for _, c := range []struct {
+		account string
+		door    carriers.Door
+		want    string
+	}{
+		{"shop", carriers.Door{Tokens: []string{other}, Addresses: []string{"198.51.100.1", "198.51.100.0/24"}}, ""},
+		{"shop", carriers.Door{Tokens: []string{goodToken}}, "carriers.sf.accounts.shop.tokens: one is carriers.sf's too: a token opens one door"},
+		{"shop", carriers.Door{Tokens: []string{"short"}}, "carriers.sf.accounts.shop.tokens, number 1: only 3 bytes, 32 are wanted: make one with `openssl rand -hex 32`"},
+		{"shop", carriers.Door{Addresses: []string{"192.0.2.1"}}, "carriers.sf.accounts.shop.addresses: 192.0.2.1/32 is within carriers.sf's: an address belongs to one account"},
+		{"shop", carriers.Door{Addresses: []string{"here"}}, `carriers.sf.accounts.shop.addresses: "here" is neither an address nor a network: write 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32`},
+		{"main", carriers.Door{Tokens: []string{other}}, "carriers.sf.accounts.main: that is the account of carriers.sf itself: give another name"},
+	} {
+		list := []carriers.Carrier{{Code: "sf", Push: &carriers.Push{Door: usual, Accounts: map[string]carriers.Door{c.account: c.door}}}}
+		got := ""
+		if err := errors.Join(checkDoors(list)...); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s %+v:\n got %s\nwant %s", c.account, c.door, got, c.want)
+		}
 	}
 }
 

@@ -91,34 +91,84 @@ func (f *settingsFile) load(ctx *kong.Context) error {
 	}
 	for _, command := range ctx.Model.Children {
 		if command.Name == "serve" {
-			f.values, err = parseSettings(path, source, command.Flags)
+			f.values, err = parseSettings(path, source, command.Flags, fileOnly(command.Target))
 		}
 	}
 	return err
 }
 
-// A section is a level of the file: flags and further sections by name.
+// A section is a level of the file: flags, further sections, and what has no flag
+// (reflect.Value, see fileOnly), by name.
 type section map[string]any
 
-// sections orders the flags that are settings as the file has them.
-func sections(flags []*kong.Flag) section {
+// sections orders the settings as the file has them.
+func sections(flags []*kong.Flag, others map[string]reflect.Value) section {
 	top := section{}
+	for path, target := range others {
+		names := strings.Split(path, ".")
+		top.below(names[:len(names)-1])[names[len(names)-1]] = target
+	}
 	for _, flag := range flags {
 		if !isSetting(flag) {
 			continue
 		}
-		at, path := top, fileKey(flag)
-		for _, name := range path[:len(path)-1] {
-			next, ok := at[name].(section)
-			if !ok {
-				next = section{}
-				at[name] = next
-			}
-			at = next
-		}
-		at[path[len(path)-1]] = flag
+		path := fileKey(flag)
+		top.below(path[:len(path)-1])[path[len(path)-1]] = flag
 	}
 	return top
+}
+
+// below is the section to which names lead, made where there is none.
+func (s section) below(names []string) section {
+	for _, name := range names {
+		next, ok := s[name].(section)
+		if !ok {
+			next = section{}
+			s[name] = next
+		}
+		s = next
+	}
+	return s
+}
+
+// fileOnly finds the settings of a struct that the file alone can give: fields with
+// kong:"-", which are sections by names that the operator chooses, such as the
+// further accounts of a carrier. They are listed by their path in the file.
+func fileOnly(v reflect.Value) map[string]reflect.Value {
+	found := make(map[string]reflect.Value)
+	var walk func(reflect.Value, string)
+	walk = func(v reflect.Value, prefix string) {
+		for field, value := range v.Fields() {
+			switch _, embedded := field.Tag.Lookup("embed"); {
+			case field.Tag.Get("kong") == "-" && yamlName(field) != "":
+				found[prefix+yamlName(field)] = value
+			case value.Kind() == reflect.Struct && (embedded || field.Anonymous):
+				walk(value, prefix+strings.ReplaceAll(field.Tag.Get("prefix"), "-", "_"))
+			}
+		}
+	}
+	walk(v, "")
+	return found
+}
+
+// yamlName is a field's name in the file; "" where it has none of its own.
+func yamlName(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+	return name
+}
+
+// fieldsOf lists the settings of a struct in the order of its fields, those of
+// inlined structs in their place.
+func fieldsOf(v reflect.Value) (names []string, values []reflect.Value) {
+	for field, value := range v.Fields() {
+		if strings.Contains(field.Tag.Get("yaml"), ",inline") {
+			n, inlined := fieldsOf(value)
+			names, values = append(names, n...), append(values, inlined...)
+		} else if name := yamlName(field); name != "" {
+			names, values = append(names, name), append(values, value)
+		}
+	}
+	return names, values
 }
 
 // isSetting: all flags of serve are, but for those that say what to do.
@@ -135,22 +185,24 @@ func fileKey(flag *kong.Flag) []string {
 // isSecret: never printed.
 func isSecret(flag *kong.Flag) bool {
 	path := fileKey(flag)
-	switch path[len(path)-1] {
-	case "tokens", "token", "secrets", "secret", "password":
-		return true
-	}
-	return false
+	return isSecretName(path[len(path)-1])
+}
+
+func isSecretName(name string) bool {
+	return slices.Contains([]string{"tokens", "token", "secrets", "secret", "salts", "api_keys", "password"}, name)
 }
 
 // parseSettings reads a file of settings into values by the flags' names. It is
 // strict: an unknown key, a key given twice and a value of another type are
 // errors (*fileError) that name the line.
-func parseSettings(path string, source []byte, flags []*kong.Flag) (map[string]any, error) {
+//
+// What the file alone can give is set where it belongs once all of it is good.
+func parseSettings(path string, source []byte, flags []*kong.Flag, others map[string]reflect.Value) (map[string]any, error) {
 	file, err := parser.ParseBytes(source, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, yamlError(path, err)
 	}
-	r := settingsReader{path, make(map[string]any)}
+	r := settingsReader{path: path, values: make(map[string]any)}
 	for i, doc := range file.Docs {
 		if doc.Body == nil {
 			continue
@@ -158,9 +210,12 @@ func parseSettings(path string, source []byte, flags []*kong.Flag) (map[string]a
 		if i > 0 {
 			return nil, r.fault(doc.Body, "a second document: settings are one document")
 		}
-		if err := r.section(doc.Body, "the file", "", sections(flags)); err != nil {
+		if err := r.section(doc.Body, "the file", "", sections(flags, others)); err != nil {
 			return nil, err
 		}
+	}
+	for _, set := range r.sets {
+		set()
 	}
 	return r.values, nil
 }
@@ -182,6 +237,7 @@ func yamlError(path string, err error) error {
 type settingsReader struct {
 	path   string
 	values map[string]any
+	sets   []func() // of what has no flag
 }
 
 func (r *settingsReader) fault(at ast.Node, format string, args ...any) error {
@@ -210,12 +266,72 @@ func (r *settingsReader) section(node ast.Node, name, prefix string, known secti
 			err = r.section(it.Value(), name, name+".", at)
 		case *kong.Flag:
 			err = r.value(it.Value(), name, at)
+		case reflect.Value:
+			err = r.named(it.Value(), name, at)
 		default:
 			err = r.fault(it.Key(), "unknown key %q; %s", name, suggest(key, prefix, known))
 		}
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// named reads sections by names of the operator's into a map of structs.
+func (r *settingsReader) named(node ast.Node, name string, target reflect.Value) error {
+	if node.Type() == ast.NullType {
+		return nil
+	}
+	entries, ok := node.(ast.MapNode)
+	if !ok {
+		return r.fault(node, "%s wants sections by name, not %s", name, describe(node))
+	}
+	known, _ := fieldsOf(reflect.New(target.Type().Elem()).Elem())
+	result := reflect.MakeMap(target.Type())
+	for it := entries.MapRange(); it.Next(); {
+		key := it.Key().GetToken().Value
+		at := name + "." + key
+		if result.MapIndex(reflect.ValueOf(key)).IsValid() {
+			return r.fault(it.Key(), "%s is there twice", at)
+		}
+		if err := r.keys(it.Value(), at, known); err != nil {
+			return err
+		}
+		one := reflect.New(target.Type().Elem())
+		if it.Value().Type() != ast.NullType {
+			if err := yaml.NodeToValue(it.Value(), one.Interface(), yaml.Strict()); err != nil {
+				return r.fault(it.Value(), "%s: %s", at, yamlError("", err).(*fileError).detail)
+			}
+		}
+		result.SetMapIndex(reflect.ValueOf(key), one.Elem())
+	}
+	r.sets = append(r.sets, func() { target.Set(result) })
+	return nil
+}
+
+// keys judges the names of a section that is read as a whole.
+func (r *settingsReader) keys(node ast.Node, name string, known []string) error {
+	if node.Type() == ast.NullType {
+		return nil
+	}
+	entries, ok := node.(ast.MapNode)
+	if !ok {
+		return r.fault(node, "%s wants settings, name: value, not %s", name, describe(node))
+	}
+	names, seen := section{}, make(map[string]bool)
+	for _, k := range known {
+		names[k] = nil
+	}
+	for it := entries.MapRange(); it.Next(); {
+		key := it.Key().GetToken().Value
+		if !slices.Contains(known, key) {
+			return r.fault(it.Key(), "unknown key %q; %s", name+"."+key, suggest(key, name+".", names))
+		}
+		if seen[key] {
+			return r.fault(it.Key(), "%s is there twice", name+"."+key)
+		}
+		seen[key] = true
 	}
 	return nil
 }
@@ -348,6 +464,12 @@ func (c Config) String() string {
 			put(&top, fileKey(flag), shown(flag))
 		}
 	}
+	others := fileOnly(reflect.ValueOf(&c).Elem())
+	for _, path := range slices.Sorted(maps.Keys(others)) {
+		if named := others[path]; named.Len() > 0 {
+			put(&top, strings.Split(path, "."), masked(named))
+		}
+	}
 	text, err := yaml.MarshalWithOptions(top, yaml.Flow(false), yaml.IndentSequence(true))
 	if err != nil {
 		panic("BUG: settings that are no YAML: " + err.Error())
@@ -375,6 +497,33 @@ func put(at *yaml.MapSlice, path []string, value any) {
 	below := yaml.MapSlice{}
 	put(&below, path[1:], value)
 	*at = append(*at, yaml.MapItem{Key: path[0], Value: below})
+}
+
+// masked is a setting without a flag for people: what was given, but for secrets.
+func masked(v reflect.Value) any {
+	all := yaml.MapSlice{}
+	switch v.Kind() {
+	case reflect.Map:
+		names := v.MapKeys()
+		slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, name := range names {
+			all = append(all, yaml.MapItem{Key: name.String(), Value: masked(v.MapIndex(name))})
+		}
+	case reflect.Struct:
+		names, values := fieldsOf(v)
+		for i, name := range names {
+			switch value := values[i]; {
+			case value.IsZero():
+			case !isSecretName(name):
+				all = append(all, yaml.MapItem{Key: name, Value: value.Interface()})
+			case value.Kind() == reflect.Slice:
+				all = append(all, yaml.MapItem{Key: name, Value: slices.Repeat([]string{"********"}, value.Len())})
+			default:
+				all = append(all, yaml.MapItem{Key: name, Value: "********"})
+			}
+		}
+	}
+	return all
 }
 
 // shown is a flag's value for people.

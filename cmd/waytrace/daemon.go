@@ -19,8 +19,8 @@ import (
 
 	"waytrace/carriers"
 	"waytrace/ingest"
-	"waytrace/query"
 	"waytrace/store"
+	"waytrace/trace"
 )
 
 // A daemon opens all in order and closes in reverse:
@@ -83,6 +83,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if err := carriers.JSONBy.UnmarshalText([]byte(c.JSONDecoder)); err != nil {
 		return err
 	}
+	trace.Folding = trace.FoldSettings{EpochAfter: time.Duration(c.Fold.EpochDays) * 24 * time.Hour, HidePreTransit: c.Fold.HidePreTransit}
 	keys, err := openKeyring(c.Keys(), d.log)
 	if err != nil {
 		return err
@@ -98,14 +99,20 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	d.onStop("store", func() error { return d.closeStore(s) })
 
-	in := ingest.New(s, d.log, ingest.Options{AtOnce: c.AtOnce, BytesInFlight: int64(c.BytesInFlight)})
+	kept, err := s.OpenQuarantine(int64(c.Quarantine.MaxSize))
+	if err != nil {
+		return err
+	}
+	d.tend(kept)
+	in := ingest.New(shelved{s, kept}, d.log, ingest.Options{AtOnce: c.AtOnce, BytesInFlight: int64(c.BytesInFlight)})
 	known, err := c.Carriers.Carriers()
 	if err != nil {
 		return err
 	}
 	g := &guards{keys: keys, everybody: c.InsecureNoAuth, open: loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt}
 
-	a := &admin{store: s, carriers: known, started: time.Now(), draining: d.draining.Load}
+	a := &admin{store: s, kept: kept, replayer: in.Replayer(shelf{kept}, known), mapping: mappingOf(known),
+		carriers: known, started: time.Now(), draining: d.draining.Load}
 	operators := *g
 	operators.open, operators.everybody = false, false // elsewhere than on loopback an operator shows a key
 	inside := newRoutes(a.doors(&operators))
@@ -124,7 +131,7 @@ func (d *daemon) open(ctx context.Context) error {
 		}
 		https = pair.config()
 	}
-	r := newRoutes(publicDoors(in, query.Answers{From: s}, known, g))
+	r := newRoutes(publicDoors(in, s, known, g))
 	server = newServer(r.serve, r.unread)
 	server.Concurrency = c.Connections
 	d.public, err = d.listen("public listener", c.Listen, server, https)
@@ -155,6 +162,68 @@ func (d *daemon) openStore(ctx context.Context) (*store.Store, error) {
 		return o.store, o.err
 	case <-ctx.Done():
 		return nil, errors.New("stopped while the store was being opened")
+	}
+}
+
+// shelved is a store whose quarantine minds its size.
+type shelved struct {
+	*store.Store
+	kept *store.Quarantine
+}
+
+// Quarantine is in place of the store's own.
+func (s shelved) Quarantine(ctx context.Context, q *trace.Quarantined) error {
+	return s.kept.Keep(ctx, q)
+}
+
+// A shelf is a quarantine as a replay sees it.
+type shelf struct{ *store.Quarantine }
+
+// Next gives some of the requests behind a hash.
+func (s shelf) Next(after *[16]byte) ([]ingest.Kept, error) {
+	items, err := s.Quarantine.Next(after, 256)
+	kept := make([]ingest.Kept, len(items))
+	for i, item := range items {
+		kept[i] = ingest.Kept(item)
+	}
+	return kept, err
+}
+
+// tend keeps the quarantine swept until the daemon stops.
+func (d *daemon) tend(kept *store.Quarantine) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ingest.Tend(ctx, ingest.Tended{
+			Expire: kept.Expire,
+			Filling: func() (string, bool) {
+				load := kept.Load()
+				return words(load), load.Filling()
+			},
+		}, time.Duration(d.config.Quarantine.Days)*24*time.Hour, d.log)
+	}()
+	d.onStop("quarantine", func() error {
+		stop()
+		<-done
+		return nil
+	})
+}
+
+// mappingOf asks the carriers what their codes mean now.
+func mappingOf(known []carriers.Carrier) store.Mapping {
+	codes := make(map[string]*carriers.Codes)
+	for _, c := range known {
+		if c.Codes != nil {
+			codes[c.Code] = c.Codes
+		}
+	}
+	return func(e *trace.Event) (version uint32, known bool) {
+		c := codes[e.Source]
+		if c == nil {
+			return 0, false
+		}
+		return c.Version, c.Map(e)
 	}
 }
 

@@ -41,6 +41,8 @@ var house = []floor{
 	}},
 	{"floor 2", []room{
 		{folder: "carriers/all", may: contracts + " carriers/*", tests: "carriers/carriertest"},
+		// Makes a carrier's folder, so it asks the list which names are taken.
+		{folder: "carriers/newcarrier", may: "trace carriers carriers/all"},
 		{folder: "platforms/all", may: contracts + " platforms/*", tests: "platforms/platformtest"},
 		// The one way sideways: what a company's two folders share.
 		{folder: "carriers/<company>/wire", may: contracts},
@@ -124,6 +126,8 @@ func TestFloors(t *testing.T) {
 			{"carriers/sf/push_test.go", "waytrace/carriers/zto"},
 			{"carriers/sf/wire/sign.go", "waytrace/carriers/sf"},
 			{"carriers/all/all.go", "waytrace/carriers/carriertest"},
+			{"carriers/newcarrier/main.go", "waytrace/carriers/sf"},
+			{"carriers/sf/push.go", "waytrace/carriers/newcarrier"},
 			{"carriers/all/all.go", "waytrace/platforms/alibaba"},
 			{"carriers/carriertest/exam.go", "waytrace/ingest"},
 			{"carriers/carriertest/exam.go", "waytrace/carriers/sf"},
@@ -180,6 +184,7 @@ func TestFloors(t *testing.T) {
 			{"relay/kafka/client.go", "github.com/segmentio/kafka-go/protocol"},
 			{"carriers/all/all.go", "waytrace/carriers/sf"},
 			{"carriers/all/all_test.go", "waytrace/carriers/carriertest"},
+			{"carriers/newcarrier/main.go", "waytrace/carriers/all"},
 			{"carriers/sf/push.go", "waytrace/carriers"},
 			{"carriers/sf/push.go", "waytrace/carriers/sf/wire"},
 			{"carriers/sf/push.go", "github.com/bytedance/sonic"},

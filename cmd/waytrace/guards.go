@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -47,18 +49,32 @@ func (g *guards) scope(scope string) guard {
 	}
 }
 
-// carrier lets in whom a carrier's door knows by address. A door without tokens
-// and addresses is for this machine alone.
+// carrier lets in whom one of a carrier's doors knows by address, for that door's
+// account. Where none has tokens or addresses they are for this machine alone.
 func (g *guards) carrier(c carriers.Carrier) guard {
-	door := c.Push.Door
-	networks := parseNetworks(door.Addresses)
-	closed := len(door.Tokens) > 0 || len(networks) > 0
+	type known struct {
+		door     carriers.Door
+		networks []Network
+	}
+	var doors []known
+	closed := false
+	for _, door := range doorsOf(c) {
+		networks := parseNetworks(door.Addresses)
+		doors = append(doors, known{door, networks})
+		closed = closed || len(door.Tokens) > 0 || len(networks) > 0
+	}
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
-		who := asker(door, from, contains(g.exempt, from))
+		exempt := contains(g.exempt, from)
+		for i := range doors {
+			if contains(doors[i].networks, from) {
+				return asker(doors[i].door, from, exempt), nil
+			}
+		}
+		who := asker(c.Push.Door, from, exempt)
 		switch {
-		case contains(networks, from):
-			return who, nil
+		case c.Push.Signed:
+			return who, nil // a signature is for the dialect to verify
 		case closed:
 			return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
 				"push to /push/%s/<token>, or from an address in carriers.%s.addresses", c.Code, c.Code)
@@ -66,31 +82,54 @@ func (g *guards) carrier(c carriers.Carrier) guard {
 			return who, nil
 		}
 		return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
-			"this door is open to this machine alone, by the name localhost, until carriers.%s.tokens or addresses are set", c.Code)
+			"this door is open to this machine alone, by the name localhost, until carriers.%s.tokens, addresses or a secret are set", c.Code)
 	}
 }
 
-// carrierToken lets in whoever knows one of the door's tokens.
+// carrierToken lets in whoever knows a token of one of the carrier's doors, for
+// that door's account. All tokens are looked at, so that time tells nothing.
 func (g *guards) carrierToken(c carriers.Carrier) guard {
-	door := c.Push.Door
-	hashes := make([][sha256.Size]byte, len(door.Tokens))
-	for i, token := range door.Tokens {
-		hashes[i] = sha256.Sum256([]byte(token))
+	type known struct {
+		door carriers.Door
+		hash [sha256.Size]byte
+	}
+	var tokens []known
+	for _, door := range doorsOf(c) {
+		for _, token := range door.Tokens {
+			tokens = append(tokens, known{door, sha256.Sum256([]byte(token))})
+		}
 	}
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
-		who := asker(door, from, contains(g.exempt, from))
 		token, _ := ctx.UserValue("tail").(string)
 		shown := sha256.Sum256([]byte(token))
-		known := 0
-		for i := range hashes {
-			known |= subtle.ConstantTimeCompare(shown[:], hashes[i][:])
+		found := -1
+		for i := range tokens {
+			same := subtle.ConstantTimeCompare(shown[:], tokens[i].hash[:])
+			found = subtle.ConstantTimeSelect(same, i, found)
 		}
-		if known != 1 {
-			return who, trace.Problemf(trace.ErrUnauthorized, "wrong_token", "the token at the end of the path is not the one of this door")
+		door := c.Push.Door
+		if found >= 0 {
+			door = tokens[found].door
+		}
+		who := asker(door, from, contains(g.exempt, from))
+		if found < 0 {
+			return who, trace.Problemf(trace.ErrUnauthorized, "wrong_token", "the token at the end of the path is not one of this door's")
 		}
 		return who, nil
 	}
+}
+
+// doorsOf are a carrier's doors: the usual one, then those of further accounts in
+// the order of their names.
+func doorsOf(c carriers.Carrier) []carriers.Door {
+	doors := []carriers.Door{c.Push.Door}
+	for _, account := range slices.Sorted(maps.Keys(c.Push.Accounts)) {
+		door := c.Push.Accounts[account]
+		door.Account = account
+		doors = append(doors, door)
+	}
+	return doors
 }
 
 func asker(door carriers.Door, from netip.Addr, exempt bool) trace.Asker {

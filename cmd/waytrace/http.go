@@ -204,6 +204,8 @@ func statusOf(err error) int {
 			return fasthttp.StatusMethodNotAllowed
 		case "header_too_large":
 			return fasthttp.StatusRequestHeaderFieldsTooLarge
+		case "already_running":
+			return fasthttp.StatusConflict
 		case "too_slow":
 			return fasthttp.StatusRequestTimeout
 		}

@@ -26,7 +26,10 @@ type commands struct {
 	Push       PushCmd       `cmd:"" help:"Send samples to a daemon, as a carrier would."`
 	Trace      TraceCmd      `cmd:"" help:"Show where a parcel is."`
 	Keys       KeysCmd       `cmd:"" help:"Make, list and revoke API keys."`
-	Quarantine QuarantineCmd `cmd:"" help:"Look at pushes that were taken but not understood."`
+	Quarantine QuarantineCmd `cmd:"" help:"Look at pushes that were taken but not understood, and replay them."`
+	Codes      CodesCmd      `cmd:"" help:"Show what the carriers' codes mean, or which ones nobody knows."`
+	Refold     RefoldCmd     `cmd:"" help:"Judge all parcels anew by the code tables as they are now."`
+	Override   OverrideCmd   `cmd:"" help:"Say yourself what became of a parcel."`
 	Bench      BenchCmd      `cmd:"" help:"Measure a daemon of its own against what this machine can do."`
 	Version    VersionCmd    `cmd:"" help:"Say which version this is."`
 }

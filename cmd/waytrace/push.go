@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,33 +12,44 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"waytrace/carriers"
+	"waytrace/trace"
 )
 
 // PushCmd is `waytrace push`.
 type PushCmd struct {
-	Files []string `arg:"" name:"file" help:"Bodies to send, or case files (.push); - is standard input."`
-	As    string   `help:"Whose words they are: a carrier's code, or events for /v1/events." default:"sf"`
-	To    string   `help:"The daemon." default:"http://127.0.0.1:8080"`
-	Token string   `help:"Token that ends the carrier's path." placeholder:"TOKEN"`
-	Key   string   `help:"API key with scope push, for --as events." placeholder:"KEY"`
+	Files     []string `arg:"" name:"file" help:"Bodies to send, or case files (.push); - is standard input."`
+	As        string   `help:"Whose words they are: a carrier's code, or events for /v1/events." default:"sf"`
+	Call      string   `help:"Which of the carrier's calls, where it has several." placeholder:"NAME"`
+	To        string   `help:"The daemon." default:"http://127.0.0.1:8080"`
+	Token     string   `help:"Token that ends the carrier's path." placeholder:"TOKEN"`
+	Secret    string   `help:"Sign as the carrier does, with this. Better said in WAYTRACE_SECRET: what a shell runs is remembered." placeholder:"SECRET"`
+	SecretKey string   `help:"The name that goes with the secret, such as an app key, where the carrier has one." placeholder:"NAME"`
+	Key       string   `help:"API key with scope push, for --as events." placeholder:"KEY"`
 }
 
 // Help is the example of --help.
 func (*PushCmd) Help() string {
-	return `Each file is one request; the answers go to standard output. The status is 1 when one of them is not the carrier's yes.
+	return `Each file is one request; the answers go to standard output. The status is 1 when one of them is
+not the carrier's yes. A body is put into the carrier's envelope; a case file is sent as it stands,
+unless there is a secret: then its body is what is put into an envelope and signed.
 
 Example:
 
 	waytrace push carriers/sf/testdata/document-json.push
+	WAYTRACE_SECRET="$SECRET" waytrace push --as alibaba --call notifyTrace trace.json
 	waytrace push --as events --key "$KEY" events.json
 	echo '{"Body":{"WaybillRoute":[]}}' | waytrace push -`
 }
+
+// asEvents stands for /v1/events among the carriers.
+const asEvents = "events"
 
 // Run pushes the files, one after the other.
 func (c *PushCmd) Run(ctx context.Context, std *streams) error {
@@ -46,6 +58,10 @@ func (c *PushCmd) Run(ctx context.Context, std *streams) error {
 		return err
 	}
 	defer daemon.close()
+	dialect, err := c.dialect()
+	if err != nil {
+		return err
+	}
 	show := newShow(std, len(c.Files))
 	defer show.close()
 	refused := 0
@@ -54,19 +70,15 @@ func (c *PushCmd) Run(ctx context.Context, std *streams) error {
 		if err != nil {
 			return err
 		}
-		r, err := request(name, source, c.As)
+		r, err := c.request(name, source, dialect)
+		if err != nil {
+			return fmt.Errorf("%s: %s", name, trace.Words(err))
+		}
+		got, err := daemon.do(ctx, r.Path, r.ContentType, r.Body)
 		if err != nil {
 			return err
 		}
-		path := c.path()
-		if r.Query != "" {
-			path += "?" + r.Query
-		}
-		got, err := daemon.do(ctx, path, r.ContentType, r.Body)
-		if err != nil {
-			return err
-		}
-		taken := yes(c.As, got)
+		taken := got.status == http.StatusOK && (dialect.Yes == nil || dialect.Yes(got.body))
 		said := "taken" + remark(c.As, got.body)
 		if !taken {
 			refused++
@@ -80,24 +92,40 @@ func (c *PushCmd) Run(ctx context.Context, std *streams) error {
 	return nil
 }
 
-// path is the door. A token in it is never printed.
-func (c *PushCmd) path() string {
-	path := "/push/" + url.PathEscape(c.As)
-	if c.As == "events" {
-		path = "/v1/events"
-	}
-	if c.Token != "" {
-		path += "/" + url.PathEscape(c.Token)
-	}
-	return path
-}
-
 // Validate is asked by kong.
 func (c *PushCmd) Validate() error {
-	if c.As == "events" && c.Token != "" {
+	switch {
+	case c.As == asEvents && c.Token != "":
 		return errors.New("/v1/events takes no token: give --key")
+	case c.As == asEvents && c.Call != "":
+		return errors.New("/v1/events has no calls")
 	}
 	return nil
+}
+
+// dialect is that of the carrier whose words they are; an empty one where this
+// program does not have it, as the daemon may.
+func (c *PushCmd) dialect() (*carriers.Push, error) {
+	known, err := ownCarriers()
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range known {
+		if k.Push == nil || k.Code != c.As && !slices.Contains(k.Aliases, c.As) {
+			continue
+		}
+		switch {
+		case c.Call != "" && !slices.Contains(k.Push.Calls, c.Call):
+			return nil, fmt.Errorf("%s has no call %q; it has: %s", c.As, c.Call, cmp.Or(strings.Join(k.Push.Calls, ", "), "none"))
+		case c.Secret != "" && k.Push.Outgoing == nil:
+			return nil, fmt.Errorf("%s signs nothing: leave the secret away", c.As)
+		}
+		return k.Push, nil
+	}
+	if c.Secret != "" && c.As != asEvents {
+		return nil, fmt.Errorf("how %s signs is not known here: leave the secret away", c.As)
+	}
+	return new(carriers.Push), nil
 }
 
 func (c *PushCmd) source(name string, stdin io.Reader) ([]byte, error) {
@@ -108,36 +136,67 @@ func (c *PushCmd) source(name string, stdin io.Reader) ([]byte, error) {
 }
 
 // request makes the request of a file. Below a line "---- events" a case file
-// says what was understood; of any other file all is the body. A content type
-// that is not given follows from the body's shape.
-func request(name string, source []byte, as string) (r carriers.Request, err error) {
-	r.Body = source
-	if strings.HasSuffix(name, ".push") {
+// says what was understood; of any other file all is the body.
+func (c *PushCmd) request(name string, source []byte, dialect *carriers.Push) (*carriers.Outgoing, error) {
+	r := carriers.Request{Body: source}
+	isCase := strings.HasSuffix(name, ".push")
+	if isCase {
 		r = caseRequest(source)
 	}
-	if r.ContentType != "" {
-		return r, nil
+	if r.Shape() == carriers.Empty && r.Query == "" {
+		return nil, errors.New("there is nothing in it")
 	}
-	switch r.Shape() {
-	case carriers.Empty:
-		return r, fmt.Errorf("%s: there is nothing in it", name)
-	case carriers.JSON:
-		r.ContentType = "application/json"
-	case carriers.XML:
-		r.ContentType = "application/xml"
-		if as == "sf" { // SF sends its XML as a field of a form
-			r.Body, r.ContentType = []byte("content="+url.QueryEscape(string(r.Body))), formType
+	if dialect.Outgoing != nil && (c.Secret != "" || !isCase) {
+		out, err := dialect.Outgoing(r.Body, carriers.Sending{Call: cmp.Or(c.Call, r.Call), Key: c.SecretKey, Secret: c.Secret})
+		if err != nil {
+			return nil, err
 		}
-	case carriers.Form:
-		r.Body, r.ContentType = bytes.TrimRight(r.Body, "\r\n"), formType
+		if r.Query != "" && !strings.Contains(out.Path, "?") {
+			out.Path += "?" + r.Query
+		}
+		out.Path, err = c.withToken(out.Path)
+		return out, err
 	}
-	return r, nil
+	path := "/push/" + url.PathEscape(c.As)
+	if call := cmp.Or(c.Call, r.Call); call != "" {
+		path += "/" + call
+	}
+	switch {
+	case c.As == asEvents:
+		path = "/v1/events"
+	case r.Path != "":
+		path = r.Path
+	}
+	if r.Query != "" {
+		path += "?" + r.Query
+	}
+	path, err := c.withToken(path)
+	return &carriers.Outgoing{Path: path, ContentType: cmp.Or(r.ContentType, contentTypes[r.Shape()]), Body: append([]byte{}, r.Body...)}, err
 }
 
-const formType = "application/x-www-form-urlencoded"
+// contentTypes of requests that name none.
+var contentTypes = map[carriers.Shape]string{
+	carriers.JSON: "application/json", carriers.XML: "application/xml", carriers.Form: "application/x-www-form-urlencoded",
+}
 
-// caseRequest finds the request in a case file: headers Content-Type and Query,
-// an empty line, the body. Where the first lines are no headers all is body.
+// withToken ends a path with the token, before the query. A token is never printed.
+func (c *PushCmd) withToken(path string) (string, error) {
+	if c.Token == "" {
+		return path, nil
+	}
+	if !strings.HasPrefix(path, "/push/") {
+		return "", errors.New("it goes to the carrier's gateway, which takes no token: leave --token away")
+	}
+	path, query, _ := strings.Cut(path, "?")
+	path += "/" + url.PathEscape(c.Token)
+	if query != "" {
+		path += "?" + query
+	}
+	return path, nil
+}
+
+// caseRequest finds the request in a case file: headers, an empty line, the body.
+// Where the first lines are no headers all is body.
 func caseRequest(source []byte) (r carriers.Request) {
 	if end := bytes.LastIndex(source, []byte("\n---- events\n")); end >= 0 {
 		source = source[:end]
@@ -154,6 +213,10 @@ func caseRequest(source []byte) (r carriers.Request) {
 			r.ContentType = value
 		case "Query":
 			r.Query = value
+		case "Path":
+			r.Path = value
+		case "Call":
+			r.Call = value
 		}
 	}
 	return r
@@ -161,28 +224,13 @@ func caseRequest(source []byte) (r carriers.Request) {
 
 var caseHeaders = regexp.MustCompile(`^[A-Za-z-]+: [^\n]*(\n[A-Za-z-]+: [^\n]*)*$`)
 
-// yeses say what a yes is, where it takes more than status 200.
-var yeses = map[string]func(body []byte) bool{
-	"sf": func(body []byte) bool {
-		var said struct {
-			Code string `json:"return_code"`
-		}
-		return json.Unmarshal(body, &said) == nil && said.Code == "0000" || bytes.Contains(body, []byte("<Head>OK</Head>"))
-	},
-}
-
-func yes(as string, got *answer) bool {
-	check := yeses[as]
-	return got.status == http.StatusOK && (check == nil || check(got.body))
-}
-
 // remark is what /v1/events says beyond yes.
 func remark(as string, body []byte) string {
 	var said struct {
 		Accepted, Duplicates int
 		Quarantined          []struct{}
 	}
-	if as != "events" || json.Unmarshal(body, &said) != nil {
+	if as != asEvents || json.Unmarshal(body, &said) != nil {
 		return ""
 	}
 	return fmt.Sprintf(": %d new, %d known, %d in quarantine", said.Accepted, said.Duplicates, len(said.Quarantined))

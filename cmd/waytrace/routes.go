@@ -9,6 +9,7 @@ import (
 	"waytrace/carriers"
 	"waytrace/ingest"
 	"waytrace/query"
+	"waytrace/store"
 	"waytrace/trace"
 )
 
@@ -20,7 +21,11 @@ type handler func(ctx *fasthttp.RequestCtx, who trace.Asker) error
 // words an error is told.
 type door struct {
 	method string
-	path   string // ends in "/{…}" where the rest is the handler's: the user value "tail"
+	// path has one segment in braces where that is the handler's: the user value "tail".
+	// It ends in "/{…}/" where the tail may have several segments.
+	path   string
+	call   string // which of a carrier's calls: the user value "call"
+	pushed bool   // what comes here is kept: a HEAD is not answered as a GET would be
 	guard  guard
 	handle handler
 	refuse func(ctx *fasthttp.RequestCtx, err error)
@@ -30,30 +35,70 @@ type door struct {
 type guard func(ctx *fasthttp.RequestCtx) (trace.Asker, error)
 
 // publicDoors are all doors of the public listener.
-func publicDoors(in *ingest.Ingest, answers query.Answers, known []carriers.Carrier, g *guards) []door {
-	read, push := g.scope("read"), g.scope("push")
+func publicDoors(in *ingest.Ingest, s *store.Store, known []carriers.Carrier, g *guards) []door {
+	read, push, admin := g.scope("read"), g.scope("push"), g.scope("admin")
+	answers := query.Answers{From: s}
 	doors := []door{
-		{"GET", "/v1/traces/{number}", read, answers.Trace, refuse},
-		{"GET", "/v1/traces", read, answers.Trace, refuse},
-		{"POST", "/v1/traces/batch", read, inflated(answers.TraceBatch), refuse},
-		{"GET", "/v1/status/{number}", read, answers.Status, refuse},
-		{"GET", "/v1/status", read, answers.Status, refuse},
-		{"POST", "/v1/status/batch", read, inflated(answers.StatusBatch), refuse},
-		{"GET", "/v1/references/{reference}", read, answers.References, refuse},
-		{"POST", "/v1/events", push, in.Events, refuse},
+		{method: "GET", path: "/v1/traces/{number}", guard: read, handle: answers.Trace},
+		{method: "GET", path: "/v1/traces", guard: read, handle: answers.Trace},
+		{method: "POST", path: "/v1/traces/batch", guard: read, handle: inflated(answers.TraceBatch)},
+		{method: "GET", path: "/v1/status/{number}", guard: read, handle: answers.Status},
+		{method: "GET", path: "/v1/status", guard: read, handle: answers.Status},
+		{method: "POST", path: "/v1/status/batch", guard: read, handle: inflated(answers.StatusBatch)},
+		{method: "GET", path: "/v1/references/{reference}", guard: read, handle: answers.References},
+		{method: "POST", path: "/v1/events", guard: push, handle: in.Events},
+		{method: "POST", path: "/v1/traces/{number}/override", guard: admin, handle: inflated(thenShow(in.Override(s), answers.Status))},
+	}
+	for i := range doors {
+		doors[i].refuse = refuse
 	}
 	for _, c := range known {
-		if c.Push == nil {
-			continue
-		}
-		handle, say := handler(in.Push(c)), in.Refuse(c)
-		for _, name := range append([]string{c.Code}, c.Aliases...) {
-			doors = append(doors,
-				door{"POST", "/push/" + name, g.carrier(c), handle, say},
-				door{"POST", "/push/" + name + "/{token}", g.carrierToken(c), handle, say})
+		if c.Push != nil {
+			doors = append(doors, carrierDoors(in, c, g)...)
 		}
 	}
 	return doors
+}
+
+// carrierDoors are the doors at which a carrier pushes: one under each of its
+// names, or one for each of its calls, and its gateway.
+func carrierDoors(in *ingest.Ingest, c carriers.Carrier, g *guards) (doors []door) {
+	handle, say := handler(in.Push(c)), in.Refuse(c)
+	methods, calls := []string{"POST"}, c.Push.Calls
+	if c.Push.ByGet {
+		methods = append(methods, "GET")
+	}
+	if len(calls) == 0 {
+		calls = []string{""}
+	}
+	for _, method := range methods {
+		for _, name := range append([]string{c.Code}, c.Aliases...) {
+			for _, call := range calls {
+				path := strings.TrimSuffix("/push/"+name+"/"+call, "/")
+				doors = append(doors,
+					door{method: method, path: path, call: call, guard: g.carrier(c)},
+					door{method: method, path: path + "/{token}", call: call, guard: g.carrierToken(c)})
+			}
+		}
+		if c.Push.Gateway != "" {
+			doors = append(doors, door{method: method, path: c.Push.Gateway + "{rest}/", guard: g.carrier(c)})
+		}
+	}
+	for i := range doors {
+		doors[i].pushed, doors[i].handle, doors[i].refuse = true, handle, say
+	}
+	return doors
+}
+
+// thenShow lets one handler do something and another one show what is there now.
+func thenShow(do, show handler) handler {
+	return func(ctx *fasthttp.RequestCtx, who trace.Asker) error {
+		if err := do(ctx, who); err != nil {
+			return err
+		}
+		ctx.Request.Header.Del(fasthttp.HeaderIfNoneMatch) // it is news, whatever the asker has seen
+		return show(ctx, who)
+	}
 }
 
 // inflated undoes the body's Content-Encoding before the handler reads it.
@@ -71,8 +116,9 @@ func inflated(next handler) handler {
 
 // routes finds the door of a request.
 type routes struct {
-	exact, prefix   map[string]*opened // "METHOD /path", and "METHOD /path/" for doors with a tail
-	methods, behind map[string]string  // of each such path, for who comes with another
+	exact, prefix, within map[string]*opened // "METHOD /path", "METHOD /path/" for doors with a tail, "METHOD /path//end" for those with a tail in the middle
+	methods, behind       map[string]string  // of each such path, for who comes with another
+	deep                  []*opened          // doors whose tail has several segments
 }
 
 // An opened door counts who came through it.
@@ -82,15 +128,23 @@ type opened struct {
 }
 
 func newRoutes(doors []door) *routes {
-	r := &routes{map[string]*opened{}, map[string]*opened{}, map[string]string{}, map[string]string{}}
+	r := &routes{map[string]*opened{}, map[string]*opened{}, map[string]*opened{}, map[string]string{}, map[string]string{}, nil}
 	for _, d := range doors {
 		o := &opened{d, countsOf(d.path)}
+		if strings.HasSuffix(d.path, "}/") {
+			r.deep = append(r.deep, o)
+			continue
+		}
 		into, methods, path := r.exact, r.methods, d.path
-		if at := strings.IndexByte(path, '{'); at >= 0 {
-			into, methods, path = r.prefix, r.behind, path[:at]
+		if before, rest, tailed := strings.Cut(path, "{"); tailed {
+			if _, end, _ := strings.Cut(rest, "}"); end != "" {
+				into, path = r.within, before+end // with two slashes, which no request has
+			} else {
+				into, methods, path = r.prefix, r.behind, before
+			}
 		}
 		into[d.method+" "+path] = o
-		if d.method == "GET" {
+		if d.method == "GET" && !d.pushed {
 			into["HEAD "+path] = o
 		}
 		if methods[path] != "" {
@@ -113,21 +167,64 @@ func (r *routes) find(method, path string) (d *opened, tail string) {
 	if d = r.prefix[string(key[:len(method)+1+cut])]; d != nil && cut < len(path) {
 		return d, path[cut:]
 	}
+	if around, tail := middle(path); tail != "" {
+		if d = r.within[method+" "+around]; d != nil {
+			return d, tail
+		}
+	}
+	for _, d := range r.deep {
+		if d.method == method && d.isAbove(path) {
+			return d, path[len(d.under()):]
+		}
+	}
 	return nil, ""
+}
+
+// middle takes the last segment but one out of a path.
+func middle(path string) (around, tail string) {
+	end := strings.LastIndexByte(path, '/')
+	if end <= 0 {
+		return path, ""
+	}
+	before := strings.LastIndexByte(path[:end], '/') + 1
+	return path[:before] + path[end:], path[before:end]
+}
+
+// under is the path of a door before its tail.
+func (d *door) under() string { return d.path[:strings.IndexByte(d.path, '{')] }
+
+// isAbove reports whether a path is that of a door with a deep tail.
+func (d *door) isAbove(path string) bool {
+	return len(path) > len(d.under()) && strings.HasPrefix(path, d.under())
 }
 
 // missing says why there is no door: another method, or no such path.
 func (r *routes) missing(ctx *fasthttp.RequestCtx, path string) error {
-	cut := strings.LastIndexByte(path, '/') + 1
-	allowed := r.methods[path]
-	if allowed == "" && cut < len(path) {
-		allowed = r.behind[path[:cut]]
-	}
-	if allowed != "" {
+	if allowed := r.allowed(path); allowed != "" {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed)
 		return trace.Problemf(trace.ErrInvalid, "method_not_allowed", "%s is not for this path: %s is", ctx.Method(), allowed)
 	}
 	return trace.Problemf(trace.ErrNotFound, "no_such_path", "there is nothing at this path")
+}
+
+// allowed are the methods for which there is a door at a path.
+func (r *routes) allowed(path string) string {
+	if methods := r.methods[path]; methods != "" {
+		return methods
+	}
+	if cut := strings.LastIndexByte(path, '/') + 1; cut < len(path) && r.behind[path[:cut]] != "" {
+		return r.behind[path[:cut]]
+	}
+	if around, tail := middle(path); tail != "" && r.methods[around] != "" {
+		return r.methods[around]
+	}
+	var methods []string
+	for _, d := range r.deep {
+		if d.isAbove(path) {
+			methods = append(methods, d.method)
+		}
+	}
+	return strings.Join(methods, ", ")
 }
 
 // serve answers one request: it finds the door, asks its guard, and lets the
@@ -158,6 +255,12 @@ func (r *routes) serve(ctx *fasthttp.RequestCtx) {
 			return
 		}
 		ctx.SetUserValue("tail", decoded)
+	}
+	if d.call != "" {
+		ctx.SetUserValue("call", d.call)
+	}
+	if strings.HasSuffix(d.path, "}/") {
+		ctx.SetUserValue("path", path)
 	}
 	who, err := d.guard(ctx)
 	if err == nil {

@@ -20,11 +20,40 @@ type Carrier struct {
 	Name    string   // the brand, in its exact case
 	Aliases []string // other names of its push door
 	Push    *Push    // it pushes traces to us
+	Codes   *Codes   // what its own codes mean; nil where it has none
+}
+
+// Codes are what a carrier's own codes mean, as data.
+type Codes struct {
+	// Version grows by one with every change of a code, a status or a sub-status in
+	// any of its tables; nodes that work together must have the same.
+	Version uint32
+	Tables  []Table
+	// Map maps a stored event anew, from what its source said: it sets Pair and
+	// Provisional to what they would be if it were pushed now. known is false where
+	// the table does not have its code.
+	Map func(e *trace.Event) (known bool)
 }
 
 // A Push is a dialect in which a carrier pushes.
 type Push struct {
 	Door Door
+	// Accounts are the doors of further accounts of the same carrier, by account:
+	// whoever is known by one of them pushes for that account. They share Door's path
+	// and its AtOnce.
+	Accounts map[string]Door
+
+	// Calls are the names that stand behind the door, one for each kind of push:
+	// /push/alibaba/notifyTrace. Empty where the door itself is pushed to.
+	Calls []string
+	// Gateway is the path of another door that leads here, ending in "/": what
+	// stands behind it is the dialect's to read, from Request.Path.
+	Gateway string
+	// ByGet: pushes come by GET too, all in the query.
+	ByGet bool
+	// Signed: a secret is configured, so the door is open to everybody, and Decode
+	// verifies the signature of every request before anything else.
+	Signed bool
 
 	// Decode appends what the body says to facts: an event for each item that is
 	// understood, with all that the source said but for Heard, and a fault for
@@ -32,6 +61,10 @@ type Push struct {
 	// It returns an error of kind ErrInvalid when the body does not parse, so that
 	// nothing can be said of its items; and never for a reason that sending the
 	// same again would not mend. ErrUnauthorized is for a wrong signature.
+	//
+	// A source that sends the whole journey each time opens a list around its events
+	// (FullList); one that sends increments under fine codes sets TextEdits on them;
+	// never both.
 	Decode func(r *Request, facts *trace.Facts) error
 
 	Names Names // for faults that are found after Decode
@@ -42,6 +75,29 @@ type Push struct {
 	// body too, when a request was refused before it was read: then the content
 	// type alone tells its form.
 	Answer func(dst []byte, r *Request, err error) (body []byte, contentType string)
+
+	// Yes reports whether an answer is success in the carrier's words. nil: every
+	// answer of status 200 is.
+	Yes func(body []byte) bool
+
+	// Outgoing makes the request that the carrier itself would send of a payload, so
+	// that a person can try the door: with its envelope, and signed where there is a
+	// secret. nil: the payload is the request.
+	Outgoing func(payload []byte, o Sending) (*Outgoing, error)
+}
+
+// Sending says how a payload is to be sent.
+type Sending struct {
+	Call   string // one of Push.Calls, or "" for the usual one
+	Key    string // the name that goes with the secret, where the carrier has such
+	Secret string // "" signs nothing
+}
+
+// An Outgoing is a request as a carrier would send it.
+type Outgoing struct {
+	Path        string // with its query, where it has one
+	ContentType string
+	Body        []byte
 }
 
 // Names are a carrier's names of our fields of an event: number, time,
@@ -71,6 +127,12 @@ type Request struct {
 	Body        []byte // after Content-Encoding
 	ContentType string
 	Query       string // of the address, as it came
+	Path        string // of the address, as it came, without a token of ours
+	Call        string // one of Push.Calls, or "" where none is named
+	Account     string // whose door it came through; "" is the carrier's usual one
+	// Kept: it comes out of quarantine, where only what was verified is kept. Its
+	// signature is not verified again: the secret may be another by now.
+	Kept bool
 }
 
 // A Shape is what a body looks like. Content types are not reliable: carriers

@@ -7,6 +7,10 @@
 //	func TestExam(t *testing.T)   { carriertest.Exam(t, New(Settings{})) }
 //	func FuzzDecode(f *testing.F) { carriertest.Fuzz(f, New(Settings{})) }
 //
+// Further parts are for those whom they concern: Signed for dialects with a
+// signature, States and Journey for sources of full lists; Most, Greedy, Truncated,
+// TableVersion, FuzzLibraries and Benchmark for all.
+//
 // A case file, testdata/NAME.push, is a request untouched and below it what we
 // make of it:
 //
@@ -21,14 +25,15 @@
 //	---- answer application/json; charset=utf-8
 //	{"return_code":"0000","return_msg":"成功"}
 //
-// In front may stand Content-Type and Query (that of the address), one a line,
-// and then an empty line. The body goes on to the line "---- events", the newline
+// In front may stand Content-Type, Query and Path (those of the address), Call and
+// Account, one a line, and then an empty line. The body goes on to the line "---- events", the newline
 // before that line not included; it may hold any bytes. A new case needs the
 // request alone: run the test with -golden, which writes what follows, and read
 // the difference as if somebody else had written it.
 package carriertest
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"testing"
@@ -56,24 +61,19 @@ func understand(c carriers.Carrier, r *carriers.Request) *understood {
 	if u.err = c.Push.Decode(r, &u.facts); u.err != nil {
 		return u
 	}
-	events := u.facts.Events
-	u.facts.Events = events[:0]
-	for i := range events {
-		e := events[i]
-		if fault, ok := e.Check(heard.Milli()); !ok {
-			fault.Index, fault.Field = e.Item, c.Push.Names.Of(fault.Field)
-			u.facts.Faults = append(u.facts.Faults, fault)
-			continue
-		}
-		u.facts.Seal(&e, heard)
-		u.facts.Events = append(u.facts.Events, e)
-	}
+	lists := trace.HLC(0)
+	u.facts.Judge(heard, func() trace.HLC { lists++; return heard + lists }, c.Push.Names.Of)
 	return u
+}
+
+// nothing reports whether nothing at all came of a request.
+func (u *understood) nothing() bool {
+	return u.err == nil && u.facts.Empty() && len(u.facts.Faults) == 0
 }
 
 // answer is what the sender is told, and the type of its content.
 func (u *understood) answer(c carriers.Carrier, r *carriers.Request) (body, contentType string) {
-	b, contentType := c.Push.Answer(nil, r, u.err)
+	b, contentType := c.Push.Answer(nil, r, cmp.Or(u.err, u.facts.Refusal))
 	return string(b), contentType
 }
 
@@ -103,7 +103,7 @@ func heads(t testing.TB, events []trace.Event) map[trace.Waybill]*trace.Head {
 		}
 		if taken == trace.Fresh || taken == trace.Changed || taken == trace.Earlier {
 			kept[e.Waybill][e.ID] = &e
-			h.Fold()
+			h.Fold(e.Waybill, nil)
 		}
 	}
 	return known

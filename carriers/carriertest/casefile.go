@@ -45,6 +45,19 @@ func Cases(t *testing.T, c carriers.Carrier) {
 	}
 }
 
+// Request is the request of a case of the carrier that is being tested.
+func Request(t testing.TB, name string) *carriers.Request {
+	t.Helper()
+	f := readCase(t, filepath.Join("testdata", name+".push"))
+	return f.copyRequest()
+}
+
+// Body is the body of a case.
+func Body(t testing.TB, name string) string {
+	t.Helper()
+	return string(Request(t, name).Body)
+}
+
 // caseFiles reads the case files of the carrier that is being tested.
 func caseFiles(t testing.TB) []caseFile {
 	t.Helper()
@@ -54,16 +67,23 @@ func caseFiles(t testing.TB) []caseFile {
 	}
 	files := make([]caseFile, len(paths))
 	for i, path := range paths {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if files[i], err = parseCase(content); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		files[i].path = path
+		files[i] = readCase(t, path)
 	}
 	return files
+}
+
+func readCase(t testing.TB, path string) caseFile {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parseCase(content)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	f.path = path
+	return f
 }
 
 // parseCase takes a case file apart.
@@ -86,8 +106,14 @@ func parseCase(content []byte) (f caseFile, err error) {
 			f.r.ContentType = value
 		case "Query":
 			f.r.Query = value
+		case "Path":
+			f.r.Path = value
+		case "Call":
+			f.r.Call = value
+		case "Account":
+			f.r.Account = value
 		default:
-			return f, fmt.Errorf("header %q: only Content-Type and Query may stand above the body", line)
+			return f, fmt.Errorf("header %q: only Content-Type, Query, Path, Call and Account may stand above the body", line)
 		}
 	}
 	return f, nil
@@ -126,6 +152,7 @@ func (f *caseFile) play(t testing.TB, c carriers.Carrier) string {
 	for i := range u.facts.Events {
 		writeEvent(&b, &u.facts.Events[i])
 	}
+	writeOthers(&b, &u.facts)
 	b.WriteString("---- status\n")
 	writeStatus(&b, u.facts.Events, heads(t, u.facts.Events))
 	b.WriteString("---- faults\n")
@@ -134,6 +161,9 @@ func (f *caseFile) play(t testing.TB, c carriers.Carrier) string {
 	}
 	for _, fault := range u.facts.Faults {
 		writeFault(&b, fault)
+	}
+	if u.facts.Refusal != nil {
+		fmt.Fprintf(&b, "kept, and refused: %v\n", u.facts.Refusal)
 	}
 	body, contentType := u.answer(c, r)
 	fmt.Fprintf(&b, "---- answer %s\n%s\n", contentType, body)
@@ -155,6 +185,7 @@ func writeEvent(b *strings.Builder, e *trace.Event) {
 	}
 	field("code", e.Code)
 	field("reason_code", e.ReasonCode)
+	field("hint", e.Hint)
 	field("id", e.CarrierID)
 	field("place", e.Place.Address)
 	field("city", e.Place.City)
@@ -186,7 +217,54 @@ func writeEvent(b *strings.Builder, e *trace.Event) {
 	if e.TextEdits {
 		b.WriteString(" edits")
 	}
+	if e.Unmapped {
+		b.WriteString(" unmapped")
+	}
+	if e.Leg != (trace.LegTo{}) {
+		writeLeg(b, e.Leg)
+	}
+	if e.List > 0 {
+		fmt.Fprintf(b, " list=%d", e.List)
+	}
 	fmt.Fprintf(b, " %s\n", e.ID)
+}
+
+func writeLeg(b *strings.Builder, l trace.LegTo) {
+	fmt.Fprintf(b, " leg=%s:%s/%s", l.Role, l.Carrier, l.Number)
+}
+
+// writeOthers writes a line for each fact that is no event.
+func writeOthers(b *strings.Builder, facts *trace.Facts) {
+	for i, l := range facts.Lists {
+		fmt.Fprintf(b, "list %d: %s of %s by %s, %d events", i+1, l.Number, l.Carrier, l.Source, len(l.Has))
+		if l.Partial {
+			b.WriteString(", partial")
+		}
+		b.WriteByte('\n')
+	}
+	for _, l := range facts.Legs {
+		fmt.Fprintf(b, "leg: %s of %s since %s", l.Number, l.Carrier, time.UnixMilli(l.Since).UTC().Format(time.RFC3339))
+		writeLeg(b, l.To)
+		b.WriteByte('\n')
+	}
+	for _, r := range facts.Records {
+		switch r.Kind {
+		case trace.Charges:
+			fmt.Fprintf(b, "charges: %s of %s by %s, batch %s:", r.Number, r.Carrier, r.Source, quote(r.Batch))
+			for _, c := range r.Items {
+				fmt.Fprintf(b, " %s(%s)=%d", quote(c.Code), quote(c.Name), c.Quantity)
+			}
+		case trace.Business:
+			fmt.Fprintf(b, "business: %s of %s by %s: %s %s %s", r.Number, r.Carrier, r.Source, quote(r.Event), when(r.At), quote(r.Status))
+			if r.Reason != "" {
+				fmt.Fprintf(b, " reason=%s", quote(r.Reason))
+			}
+			if r.Ext != "" {
+				fmt.Fprintf(b, " ext=%s", r.Ext)
+			}
+		}
+		b.WriteByte('\n')
+	}
 }
 
 // writeStatus writes a line for each waybill: its status, since when, and the
@@ -207,8 +285,8 @@ func writeStatus(b *strings.Builder, events []trace.Event, heads map[trace.Waybi
 	for _, w := range waybills {
 		h := heads[w]
 		fmt.Fprintf(b, "%s %s", w.Number, pairText(h.Pair))
-		if h.Since >= 0 {
-			fmt.Fprintf(b, " since %s", when(h.Entries[h.Since].At))
+		if h.Since.Known {
+			fmt.Fprintf(b, " since %s", when(h.Since.At))
 		}
 		b.WriteString(" after")
 		for _, x := range h.Entries {

@@ -67,7 +67,7 @@ func TestPlay(t *testing.T) {
 	w := trace.Waybill{Number: "ab 123456", Carrier: "yto"}
 	facts := trace.Facts{
 		Events: []trace.Event{
-			{Waybill: w, Source: "kuaidi100", Code: "3", At: at("2024-03-19", trace.ZoneCarrier, trace.China),
+			{Waybill: w, Source: "kuaidi100", Code: "3", Hint: "a\x1fb", At: at("2024-03-19", trace.ZoneCarrier, trace.China),
 				Pair: trace.Pair{Status: trace.Delivered, Sub: "signed"}, Item: 0,
 				SignedBy: "前台", Quantity: 2, Latitude: 30.5, Longitude: 104.25, Provisional: true,
 				References: []trace.Reference{{Account: "main", Text: "A 1"}}},
@@ -80,10 +80,10 @@ func TestPlay(t *testing.T) {
 	}
 	f := caseFile{path: "testdata/none.push"}
 	const want = `---- events
-AB123456 2024-03-19 carrier_zone delivered.signed carrier=yto source=kuaidi100 code=3 signed_by="前台" quantity=2 at=30.5,104.25 reference="main/A 1" raw_time=2024-03-19 provisional
+AB123456 2024-03-19 carrier_zone delivered.signed carrier=yto source=kuaidi100 code=3 hint="a\x1fb" signed_by="前台" quantity=2 at=30.5,104.25 reference="main/A 1" raw_time=2024-03-19 provisional
 AB123456 2024-03-18T09:41:00 unknown picked_up text="已\n揽收" lang=zh-Hans raw_time="2024-03-18 09:41" edits
 ---- status
-AB123456 delivered.signed since 2024-03-19 after picked_up 3
+AB123456 picked_up since 2024-03-18T09:41:00 after picked_up 3
 ---- faults
 item 3: invalid_time time "\"then\""
 item 2: invalid_number number "shorter than 4 characters"

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"slices"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -23,8 +24,9 @@ import (
 // the questions: the same push again names the same events and changes nothing,
 // the order of events never matters, what was understood does not refer into the
 // body, a broken item spoils only itself, and a failure is told in other words
-// than success. Among the cases must be one with several events of a waybill,
-// one with a broken item among good ones, and one that does not parse.
+// than success; pushes at one time do not disturb each other; a stored event is
+// mapped anew to what it was. Among the cases must be one with several events of a
+// waybill, one with a broken item among good ones, and one that does not parse.
 func Exam(t *testing.T, c carriers.Carrier) {
 	var journeys, mixed, refused int
 	for _, f := range caseFiles(t) {
@@ -45,6 +47,9 @@ func Exam(t *testing.T, c carriers.Carrier) {
 			ownStrings(t, c, &f, u)
 			oncePerItem(t, &f, u)
 			anyOrder(t, &f, events)
+			if c.Codes != nil {
+				mappedAnew(t, c, &f, events)
+			}
 		})
 	}
 	for what, n := range map[string]int{
@@ -58,6 +63,10 @@ func Exam(t *testing.T, c carriers.Carrier) {
 	}
 	t.Run("empty body", func(t *testing.T) { emptyBody(t, c) })
 	t.Run("failures", func(t *testing.T) { failures(t, c) })
+	t.Run("at once", func(t *testing.T) { atOnce(t, c, caseFiles(t)) })
+	if c.Codes != nil {
+		t.Run("codes", func(t *testing.T) { knownSubs(t, c) })
+	}
 }
 
 // refusedOrNot: a refusal is of a kind that the sender caused, brings no facts,
@@ -70,13 +79,13 @@ func refusedOrNot(t testing.TB, c carriers.Carrier, f *caseFile, u *understood) 
 	switch {
 	case bytes.Equal(yes, no):
 		t.Errorf("%s: success and failure are answered alike: %s", f.path, yes)
-	case u.err == nil && len(u.facts.Events)+len(u.facts.Faults) == 0:
-		t.Errorf("%s: neither event nor fault nor error came of it", f.path)
+	case u.nothing():
+		t.Errorf("%s: neither fact nor fault nor error came of it", f.path)
 	case u.err == nil:
 	case !invalid(u.err):
 		t.Errorf("%s: %v is neither ErrInvalid nor ErrUnauthorized: sending it again would not help", f.path, u.err)
-	case len(u.facts.Events)+len(u.facts.Faults) > 0:
-		t.Errorf("%s: refused, but brought events or faults", f.path)
+	case !u.facts.Empty() || len(u.facts.Faults) > 0:
+		t.Errorf("%s: refused, but brought facts or faults", f.path)
 	}
 }
 
@@ -103,7 +112,7 @@ func ownStrings(t testing.TB, c carriers.Carrier, f *caseFile, want *understood)
 		r.Body[i] = '#'
 	}
 	got := understand(carriers.Carrier{Push: &carriers.Push{Names: c.Push.Names, Decode: func(_ *carriers.Request, f *trace.Facts) error {
-		f.Events, f.Faults = facts.Events, facts.Faults
+		*f = facts
 		return nil
 	}}}, r)
 	if got, want := summary(got), summary(want); got != want {
@@ -203,14 +212,40 @@ func wellFormed(t testing.TB, contentType string, body []byte) {
 	}
 }
 
-// summary says all that was understood.
+// atOnce: pushes that are under way together mean what each means alone.
+func atOnce(t testing.TB, c carriers.Carrier, files []caseFile) {
+	var group sync.WaitGroup
+	for i := range files {
+		f := &files[i]
+		want := summary(understand(c, f.copyRequest()))
+		group.Go(func() {
+			for range 20 {
+				if got := summary(understand(c, f.copyRequest())); got != want {
+					t.Errorf("%s: beside others\ngot:\n%s\nwant:\n%s", f.path, got, want)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// summary says all that was understood, and why all else was not.
 func summary(u *understood) string {
+	return fmt.Sprintf("%s %+v %v %v", told(u), u.facts.Faults, u.facts.Refusal, u.err)
+}
+
+// told says all that was understood.
+func told(u *understood) string {
 	var b bytes.Buffer
 	for i := range u.facts.Events {
 		e := &u.facts.Events[i]
 		fmt.Fprintf(&b, "%d %+v %x\n", e.Item, e.Waybill, e.Value)
 	}
-	fmt.Fprintf(&b, "%+v %v", u.facts.Faults, u.err)
+	for _, l := range u.facts.Lists {
+		fmt.Fprintf(&b, "%+v %s %v %t\n", l.Waybill, l.Source, l.Has, l.Partial)
+	}
+	fmt.Fprintf(&b, "%+v %+v", u.facts.Legs, u.facts.Records)
 	return b.String()
 }
 

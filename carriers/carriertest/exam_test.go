@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -14,14 +16,18 @@ import (
 // recorder is a test that keeps what is held against it.
 type recorder struct {
 	testing.TB
+	mu   sync.Mutex
 	said []string
 }
 
-func (r *recorder) Errorf(format string, args ...any) {
-	r.said = append(r.said, fmt.Sprintf(format, args...))
+func (r *recorder) Errorf(format string, args ...any) { r.Error(fmt.Sprintf(format, args...)) }
+func (r *recorder) Helper()                           {}
+
+func (r *recorder) Error(args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = append(r.said, fmt.Sprint(args...))
 }
-func (r *recorder) Error(args ...any) { r.said = append(r.said, fmt.Sprint(args...)) }
-func (r *recorder) Helper()           {}
 
 // lines is a well-behaved dialect: an event for each line of the body, which is
 // its text, a fault for a line "bad", and an error for a body "broken".
@@ -68,6 +74,11 @@ func examine(t *testing.T, c carriers.Carrier, body string) string {
 	anyOrder(r, f, u.facts.Events)
 	emptyBody(r, c)
 	failures(r, c)
+	atOnce(r, c, []caseFile{*f, *f})
+	if c.Codes != nil {
+		knownSubs(r, c)
+		mappedAnew(r, c, f, u.facts.Events)
+	}
 	return strings.Join(r.said, "\n")
 }
 
@@ -81,7 +92,7 @@ func TestExamPassesGoodDialects(t *testing.T) {
 
 func TestExamFailsBadDialects(t *testing.T) {
 	good := lines().Push
-	calls := 0
+	var calls atomic.Int32
 	for name, c := range map[string]struct {
 		decode func(*carriers.Request, *trace.Facts) error
 		answer func([]byte, *carriers.Request, error) ([]byte, string)
@@ -95,8 +106,7 @@ func TestExamFailsBadDialects(t *testing.T) {
 			return nil
 		}},
 		"other identities each time": {want: "pushed again", decode: func(r *carriers.Request, facts *trace.Facts) error {
-			calls++
-			lineEvent(facts, 0, fmt.Sprint(calls))
+			lineEvent(facts, 0, fmt.Sprint(calls.Add(1)))
 			return nil
 		}},
 		"event and fault": {want: "is an event and a fault", decode: func(r *carriers.Request, facts *trace.Facts) error {
@@ -107,13 +117,13 @@ func TestExamFailsBadDialects(t *testing.T) {
 			facts.Fault(-1, "bad", "", "a bad line")
 			return good.Decode(r, facts)
 		}},
-		"silent": {want: "neither event nor fault nor error", decode: func(*carriers.Request, *trace.Facts) error {
+		"silent": {want: "neither fact nor fault nor error", decode: func(*carriers.Request, *trace.Facts) error {
 			return nil
 		}},
 		"asks for what cannot help": {want: "would not help", decode: func(*carriers.Request, *trace.Facts) error {
 			return trace.ErrUnavailable
 		}},
-		"refuses halfway": {want: "refused, but brought events", decode: func(r *carriers.Request, facts *trace.Facts) error {
+		"refuses halfway": {want: "refused, but brought facts", decode: func(r *carriers.Request, facts *trace.Facts) error {
 			lineEvent(facts, 0, "one")
 			return trace.ErrInvalid
 		}},

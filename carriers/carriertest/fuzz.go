@@ -15,16 +15,16 @@ import (
 // must be well-formed.
 func Fuzz(f *testing.F, c carriers.Carrier) {
 	for _, file := range caseFiles(f) {
-		f.Add(file.r.Body, file.r.ContentType, file.r.Query)
+		f.Add(file.r.Body, file.r.ContentType, file.r.Query, file.r.Path, file.r.Call)
 	}
-	f.Fuzz(func(t *testing.T, body []byte, contentType, query string) {
-		r := &carriers.Request{Body: body, ContentType: contentType, Query: query}
+	f.Fuzz(func(t *testing.T, body []byte, contentType, query, path, call string) {
+		r := &carriers.Request{Body: body, ContentType: contentType, Query: query, Path: path, Call: call}
 		u := understand(c, r)
 		if u.err != nil && !invalid(u.err) {
 			t.Errorf("refused with %v, which is neither ErrInvalid nor ErrUnauthorized", u.err)
 		}
-		if u.err == nil && len(u.facts.Events)+len(u.facts.Faults) == 0 {
-			t.Error("neither event nor fault nor error came of it")
+		if u.nothing() {
+			t.Error("neither fact nor fault nor error came of it")
 		}
 		for i := range u.facts.Events {
 			storedAndRead(t, &u.facts.Events[i])
@@ -44,7 +44,7 @@ func storedAndRead(t *testing.T, e *trace.Event) {
 		t.Errorf("stored, read and stored again\ngot  %x\nwant %x", again, e.Value)
 	}
 	// Where it stood in its request, and what it brought, are not stored.
-	got.Item, got.Taken, got.Value = e.Item, e.Taken, e.Value
+	got.Item, got.Taken, got.Value, got.List, got.Unmapped = e.Item, e.Taken, e.Value, e.List, e.Unmapped
 	if !reflect.DeepEqual(&got, e) {
 		t.Errorf("stored and read\ngot  %+v\nwant %+v", got, *e)
 	}

@@ -64,7 +64,7 @@ func answersInXML(r *carriers.Request) bool {
 	case carriers.XML:
 		return true
 	case carriers.Form:
-		return bytes.Contains(r.Body, []byte("content=")) || !strings.Contains(label, "json")
+		return carriers.FormHas(r.Body, fieldContent) || !isWrapped(r.Body) && !strings.Contains(label, "json")
 	}
 	return strings.Contains(label, "xml") || strings.Contains(label, "form-urlencoded")
 }
@@ -73,7 +73,9 @@ func answersInXML(r *carriers.Request) bool {
 func message(err error) string {
 	switch {
 	case errors.Is(err, trace.ErrInvalid):
-		return "报文解析失败: " + reason(err)
+		return "报文解析失败: " + carriers.ProblemZH(err, "malformed_json", "malformed_xml", "malformed_form", "not_utf8")
+	case isProblem(err, "wrong_signature"):
+		return "未授权: 数字签名无效"
 	case errors.Is(err, trace.ErrUnauthorized):
 		return "未授权: 推送地址中的令牌或来源IP未获允许"
 	case errors.Is(err, trace.ErrUnavailable):
@@ -82,34 +84,7 @@ func message(err error) string {
 	return "系统异常"
 }
 
-// reasons are the codes of problems with a request, in Chinese.
-var reasons = map[string]string{
-	"empty_body":           "报文为空",
-	"not_utf8":             "报文不是有效的UTF-8编码",
-	"malformed_json":       "JSON格式错误",
-	"malformed_xml":        "XML格式错误",
-	"malformed_form":       "表单URL编码错误",
-	"missing_field":        "缺少表单字段",
-	"too_deep":             "报文嵌套层数过多",
-	"too_large":            "报文超过大小限制",
-	"unsupported_encoding": "不支持的Content-Encoding",
-	"invalid_encoding":     "报文解压失败",
-}
-
-func reason(err error) string {
+func isProblem(err error, code string) bool {
 	var p *trace.Problem
-	if !errors.As(err, &p) {
-		return "请求无效"
-	}
-	text, known := reasons[p.Code]
-	if !known {
-		return p.Code
-	}
-	switch p.Code {
-	case "missing_field":
-		text += " " + p.Field
-	case "malformed_json", "malformed_xml", "malformed_form", "not_utf8":
-		text += " (" + p.Detail + ")"
-	}
-	return text
+	return errors.As(err, &p) && p.Code == code
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"waytrace/carriers"
-	"waytrace/trace"
+	"waytrace/carriers/carriertest"
 )
 
 // scans are n routes with texts of the usual length.
@@ -48,18 +48,7 @@ func inXML(routes []route) string {
 }
 
 func benchmarkDecode(b *testing.B, body string, events int) {
-	d := New(Settings{}).Push
-	r := &carriers.Request{Body: []byte(body)}
-	var facts trace.Facts
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		facts.Reset()
-		if err := d.Decode(r, &facts); err != nil || len(facts.Events) != events {
-			b.Fatalf("%d events, error %v", len(facts.Events), err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(events), "ns/event")
+	carriertest.Benchmark(b, New(Settings{}), &carriers.Request{Body: []byte(body)}, events)
 }
 
 func BenchmarkDecodeJSON(b *testing.B) {

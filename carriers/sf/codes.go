@@ -1,20 +1,22 @@
 package sf
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/csv"
-	"fmt"
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"waytrace/carriers"
 	"waytrace/trace"
 )
 
-// TableVersion is the version of the two code tables. It grows by one with every
-// change of a code, a status or a sub-status in them; nodes that work together
-// must have the same.
+// TableVersion is the version of the two code tables that are part of the
+// program. It grows by one with every change of a code, a status or a sub-status
+// in them.
 const TableVersion = 1
+
+// versions is how many versions of an operator's own tables fit between two of
+// ours: what a code means has the version TableVersion*versions + CodesVersion.
+const versions = 1000
 
 //go:embed codes.csv
 var codesCSV []byte
@@ -22,107 +24,42 @@ var codesCSV []byte
 //go:embed first_status.csv
 var firstStatusCSV []byte
 
-// An operation is a code with the reason that came with it.
-type operation struct{ code, reason string }
+var (
+	operations    = carriers.MustTable("codes.csv", codesCSV)
+	firstStatuses = carriers.MustTable("first_status.csv", firstStatusCSV)
+)
 
-var operations, firstStatuses = tables()
-
-// tables reads both tables. A table that cannot be read is our own mistake.
-func tables() (map[operation]trace.Pair, map[string]trace.Pair) {
-	operations, err := readOperations(codesCSV)
-	if err != nil {
-		panic("BUG: sf: codes.csv: " + err.Error())
-	}
-	firstStatuses, err := readFirstStatuses(firstStatusCSV)
-	if err != nil {
-		panic("BUG: sf: first_status.csv: " + err.Error())
-	}
-	return operations, firstStatuses
-}
-
-// pairOf says what an operation code means. A reason that the table does not
-// know with it counts for nothing. The first status speaks only where the table
-// does not know the code at all; then the code is counted.
-func pairOf(opCode, reason, firstStatus string) trace.Pair {
-	p, known := operations[operation{opCode, reason}]
-	if !known {
-		p, known = operations[operation{opCode, ""}]
-	}
-	if !known {
-		unmapped.Inc()
-		p = firstStatuses[firstStatus]
-	}
-	return p
-}
-
-func readOperations(table []byte) (map[operation]trace.Pair, error) {
-	m := make(map[operation]trace.Pair)
-	err := eachRow(table, []string{"opcode", "reason", "status", "sub", "meaning", "source"}, func(row []string) error {
-		o := operation{row[0], row[1]}
-		if _, twice := m[o]; twice {
-			return fmt.Errorf("%s with reason %q stands there twice", o.code, o.reason)
-		}
-		p, err := parsePair(row[2], row[3])
-		m[o] = p
-		return err
-	})
-	return m, err
-}
-
-func readFirstStatuses(table []byte) (map[string]trace.Pair, error) {
-	m := make(map[string]trace.Pair)
-	err := eachRow(table, []string{"code", "status", "sub", "meaning", "source"}, func(row []string) error {
-		if _, twice := m[row[0]]; twice {
-			return fmt.Errorf("%s stands there twice", row[0])
-		}
-		p, err := parsePair(row[1], row[2])
-		m[row[0]] = p
-		return err
-	})
-	return m, err
-}
-
-// eachRow calls take with every row below the head, which must be as given. All
-// rows have a code, a meaning and a source.
-func eachRow(table []byte, head []string, take func(row []string) error) error {
-	r := csv.NewReader(bytes.NewReader(table))
-	r.Comment = '#'
-	r.FieldsPerRecord = len(head)
-	rows, err := r.ReadAll()
-	if err != nil {
-		return err
-	}
-	for i, row := range rows {
-		switch n := len(row); {
-		case i == 0:
-			if fmt.Sprint(row) != fmt.Sprint(head) {
-				return fmt.Errorf("the columns are %v, not %v", row, head)
-			}
-			continue
-		case row[0] == "" || row[n-2] == "" || row[n-1] == "":
-			return fmt.Errorf("row %q: code, meaning and source must be there", row)
-		}
-		if err := take(row); err != nil {
-			return err
+// pairOf says what an operation code means, and whether any table knows it: the
+// account's own stands before SF's standard one. The first status speaks only
+// where neither knows the code.
+func (a *account) pairOf(opCode, reason, firstStatus string) (p trace.Pair, known bool) {
+	if a.own != nil {
+		if p, known = a.own.Find(opCode, reason); known {
+			return p, true
 		}
 	}
-	return nil
+	if p, known = operations.Find(opCode, reason); !known {
+		p, _ = firstStatuses.Find(firstStatus, "")
+	}
+	return p, known
 }
 
-// parsePair reads a status and its sub-status; "-" changes no status.
-func parsePair(status, sub string) (trace.Pair, error) {
-	if status == "-" && sub == "" {
-		return trace.Pair{}, nil
+// codes is carriers.Carrier.Codes.
+func (d *dialect) codes() *carriers.Codes {
+	c := &carriers.Codes{Version: d.version, Map: d.mapAnew}
+	for _, t := range append([]*carriers.Table{operations, firstStatuses}, d.own...) {
+		c.Tables = append(c.Tables, *t)
 	}
-	s, ok := trace.ParseStatus(status)
-	if !ok || s == trace.Unknown {
-		return trace.Pair{}, fmt.Errorf("there is no status %q", status)
-	}
-	if !trace.ValidSub(sub) {
-		return trace.Pair{}, fmt.Errorf("%q is no sub-status", sub)
-	}
-	return trace.Pair{Status: s, Sub: sub}, nil
+	return c
 }
 
-// unmapped counts routes whose operation code is not in the table, repeats too.
+// mapAnew is carriers.Codes.Map.
+func (d *dialect) mapAnew(e *trace.Event) (known bool) {
+	firstStatus, account := readHint(e.Hint)
+	e.Provisional = false
+	e.Pair, known = d.account(account).pairOf(e.Code, e.ReasonCode, firstStatus)
+	return known
+}
+
+// unmapped counts routes whose operation code is in no table, repeats too.
 var unmapped = metrics.NewCounter(`waytrace_carriers_unmapped_total{carrier="sf"}`)

@@ -1,57 +1,28 @@
 package sf
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"slices"
 	"testing"
 
+	"waytrace/carriers"
+	"waytrace/carriers/carriertest"
 	"waytrace/trace"
 )
 
-// What a code means is a promise between nodes of one table version. When this
-// fails, raise TableVersion and add a line; never change one.
+// The hashes of the tables' versions: see carriertest.TableVersion.
 var tableHashes = map[uint32]string{
 	1: "4b396728b48e468d",
 }
 
 func TestTableVersion(t *testing.T) {
-	var rows []string
-	for o, p := range operations {
-		rows = append(rows, fmt.Sprintf("code %q %q %s %s", o.code, o.reason, p.Status, p.Sub))
+	var lines []string
+	for _, line := range carriertest.Lines(operations) {
+		lines = append(lines, "code "+line)
 	}
-	for s, p := range firstStatuses {
-		rows = append(rows, fmt.Sprintf("first %q %s %s", s, p.Status, p.Sub))
+	for _, r := range firstStatuses.Rows {
+		lines = append(lines, fmt.Sprintf("first %q %s %s", r.Code, r.Pair.Status, r.Pair.Sub))
 	}
-	slices.Sort(rows)
-	sum := sha256.Sum256(fmt.Append(nil, rows))
-	if got := hex.EncodeToString(sum[:8]); got != tableHashes[TableVersion] {
-		t.Errorf("codes.csv or first_status.csv: hash %s, version %d has %q", got, TableVersion, tableHashes[TableVersion])
-	}
-}
-
-// Every sub-status is one that package trace numbers: a head keeps it in a byte
-// or two, another as its letters.
-func TestSubsAreKnown(t *testing.T) {
-	size := func(sub string) int {
-		h := trace.Head{Pair: trace.Pair{Status: trace.InTransit, Sub: sub}}
-		return len(h.Append(nil))
-	}
-	check := func(code string, p trace.Pair) {
-		if p.Sub != "" && size(p.Sub)-size("") >= len(p.Sub) {
-			t.Errorf("code %s: package trace does not know sub-status %q", code, p.Sub)
-		}
-	}
-	for o, p := range operations {
-		check(o.code, p)
-	}
-	for s, p := range firstStatuses {
-		check("first "+s, p)
-	}
-	if size("nonesuch") < size("")+len("nonesuch") {
-		t.Error("this test cannot tell a sub-status that is not known")
-	}
+	carriertest.TableVersion(t, TableVersion, tableHashes, lines)
 }
 
 func TestPairOf(t *testing.T) {
@@ -91,7 +62,7 @@ func TestPairOf(t *testing.T) {
 		{"X1", "", "10", "unknown"},
 		{"050", "", "", "unknown"},
 	} {
-		p := pairOf(c.code, c.reason, c.first)
+		p, _ := new(account).pairOf(c.code, c.reason, c.first)
 		got := p.Status.String()
 		if p.Sub != "" {
 			got += "." + p.Sub
@@ -117,7 +88,7 @@ func TestCodesHaveTheirStatus(t *testing.T) {
 		trace.Unknown:            {8000, 517, 603, 628},
 	} {
 		for _, code := range codes {
-			p, known := operations[operation{code: fmt.Sprint(code)}]
+			p, known := operations.Find(fmt.Sprint(code), "")
 			if !known || p.Status != status {
 				t.Errorf("code %d: %s (known %t), want %s", code, p.Status, known, status)
 			}
@@ -125,37 +96,66 @@ func TestCodesHaveTheirStatus(t *testing.T) {
 	}
 }
 
-func TestUnmappedIsCounted(t *testing.T) {
-	counted := func(code, reason, first string) uint64 {
-		before := unmapped.Get()
-		pairOf(code, reason, first)
-		return unmapped.Get() - before
-	}
+// What no table knows is marked and counted, also where the first status helps.
+func TestUnmapped(t *testing.T) {
 	for _, c := range []struct {
 		code, first string
-		want        uint64
-	}{{"50", "", 0}, {"8000", "", 0}, {"603", "", 0}, {"607", "", 1}, {"9999", "", 1}, {"9999", "2", 1}, {"", "", 1}} {
-		if got := counted(c.code, "77", c.first); got != c.want {
-			t.Errorf("code %q, first status %q: counted %d times, want %d", c.code, c.first, got, c.want)
+		want        bool
+	}{{"50", "", false}, {"8000", "", false}, {"603", "", false}, {"607", "", true}, {"9999", "", true}, {"9999", "2", true}, {"", "", true}} {
+		before := unmapped.Get()
+		facts, err := decode(Settings{}, oneRoute(`"opCode":"`+c.code+`","reasonCode":"77","firstStatusCode":"`+c.first+`"`), "")
+		if err != nil || len(facts.Events) != 1 {
+			t.Fatalf("%d events, error %v", len(facts.Events), err)
+		}
+		if got, counted := facts.Events[0].Unmapped, unmapped.Get()-before; got != c.want || (counted == 1) != c.want {
+			t.Errorf("code %q, first status %q: unmapped %t, counted %d times, want %t", c.code, c.first, got, counted, c.want)
 		}
 	}
 }
 
-func TestBrokenTables(t *testing.T) {
-	const head = "opcode,reason,status,sub,meaning,source\n"
-	for name, table := range map[string]string{
-		"other columns":  "opcode,status,reason,sub,meaning,source\n50,,picked_up,,m,s\n",
-		"a column more":  head + "50,,picked_up,,m,s,x\n",
-		"no such status": head + "50,,collected,,m,s\n",
-		"unknown":        head + "50,,unknown,,m,s\n",
-		"broken sub":     head + "50,,picked_up,Not so,m,s\n",
-		"sub of nothing": head + "50,,-,signed,m,s\n",
-		"no code":        head + ",,picked_up,,m,s\n",
-		"no source":      head + "50,,picked_up,,m,\n",
-		"twice":          head + "50,,picked_up,,m,s\n50,,delivered,,m,s\n",
-	} {
-		if _, err := readOperations([]byte(table)); err == nil {
-			t.Errorf("%s: the table was read", name)
+// oneRoute is a push of one route with some more members.
+func oneRoute(members string) string {
+	return `{"Body":{"WaybillRoute":[{"mailno":"SF0000000001","acceptTime":"2024-03-18 09:41:07",` + members + `}]}}`
+}
+
+// A stored event is mapped anew to what it would be if it were pushed now: by the
+// table of the account that it came for, whatever the strings in between.
+func TestMapIsWhatDecodeDoes(t *testing.T) {
+	c := withAccounts()
+	if c.Codes.Version != TableVersion*versions+1 || len(c.Codes.Tables) != 3 || c.Codes.Tables[2].Name != "testdata/shop-codes.csv" {
+		t.Errorf("version %d, %d tables", c.Codes.Version, len(c.Codes.Tables))
+	}
+	distinct := make(map[string]bool)
+	for _, account := range []string{"", "main", "shop", "hk", "gone"} {
+		for _, opCode := range []string{"50", "44", "80", "70", "A10", "A70", "B1", "607", ""} {
+			for _, reason := range []string{"", "5", "46"} {
+				for _, first := range []string{"", "2", "99", `2\u001fshop`, `\u001f`, `2\u001f`} {
+					body := oneRoute(`"opCode":"` + opCode + `","reasonCode":"` + reason + `","firstStatusCode":"` + first + `"`)
+					var facts trace.Facts
+					if err := c.Push.Decode(&carriers.Request{Body: []byte(body), Account: account}, &facts); err != nil {
+						t.Fatal(err)
+					}
+					e := &facts.Events[0]
+					again := trace.Event{Code: e.Code, ReasonCode: e.ReasonCode, Hint: e.Hint}
+					known := c.Codes.Map(&again)
+					p := again.Pair
+					if p != e.Pair || known == e.Unmapped || e.Table != c.Codes.Version {
+						t.Errorf("account %q, code %q, reason %q, first status %q: decoded as %v, unmapped %t, of table %d; mapped to %v, known %t",
+							account, opCode, reason, first, e.Pair, e.Unmapped, e.Table, p, known)
+					}
+					distinct[opCode+" "+p.Status.String()+p.Sub] = true
+				}
+			}
 		}
+	}
+	for _, want := range []string{"44 out_for_delivery", "44 in_transitdestination_facility", "A10 picked_upaccepted", "A10 unknown", "A70 out_for_deliveryappointment"} {
+		if !distinct[want] {
+			t.Errorf("nothing was read as %s", want)
+		}
+	}
+	// An event of before its account had a name is the usual account's.
+	e := trace.Event{Code: "44"}
+	if known := c.Codes.Map(&e); !known || e.Pair.Status != trace.OutForDelivery {
+		t.Errorf("an event without a hint: %v, known %t", e.Pair, known)
 	}
 }

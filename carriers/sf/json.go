@@ -38,13 +38,13 @@ func (p *push) readLoosely(data []byte) error {
 	if err := carriers.ReadJSON(data, &outer); err != nil {
 		return mismatch(err, "the body is not an object")
 	}
-	if absent(outer.Body) {
+	if carriers.Absent(outer.Body) {
 		return nil
 	}
 	if err := carriers.ReadJSON(outer.Body, &body); err != nil {
 		return mismatch(err, "Body is not an object")
 	}
-	if absent(body.WaybillRoute) {
+	if carriers.Absent(body.WaybillRoute) {
 		return nil
 	}
 	items := []json.RawMessage{body.WaybillRoute}
@@ -72,17 +72,17 @@ func (p *push) readLoosely(data []byte) error {
 }
 
 func readRoute(data json.RawMessage) (r route, err error) {
-	var loose said[value]
+	var loose said[carriers.Loose]
 	if err := carriers.ReadJSON(data, &loose); errors.Is(err, carriers.ErrMismatch) {
 		return route{odd: "WaybillRoute"}, nil
 	} else if err != nil {
 		return route{}, err
 	}
-	take := func(name string, v value) string {
-		if v.odd && r.odd == "" {
+	take := func(name string, v carriers.Loose) string {
+		if v.Odd && r.odd == "" {
 			r.odd = name
 		}
-		return v.text
+		return v.Text
 	}
 	r.said = said[string]{
 		Mailno:          take("mailno", loose.Mailno),
@@ -98,31 +98,6 @@ func readRoute(data json.RawMessage) (r route, err error) {
 	}
 	return r, nil
 }
-
-// A value is a string, or what stands for one: a number or a truth value keeps
-// its characters as written.
-type value struct {
-	text string
-	odd  bool // neither text nor number
-}
-
-// UnmarshalJSON takes any value.
-func (v *value) UnmarshalJSON(b []byte) error {
-	switch b[0] {
-	case 'n': // null, as if it were absent
-		return nil
-	case '"':
-		v.odd = false
-		return carriers.ReadJSON(b, &v.text)
-	case '{', '[':
-		*v = value{odd: true}
-	default:
-		*v = value{text: string(b)}
-	}
-	return nil
-}
-
-func absent(v json.RawMessage) bool { return len(v) == 0 || v[0] == 'n' }
 
 // mismatch says what was expected, where that is all that is wrong.
 func mismatch(err error, detail string) error {

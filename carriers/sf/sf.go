@@ -1,13 +1,17 @@
 // Package sf speaks with SF Express (顺丰速运): it understands the traces that SF
-// pushes (RoutePushService), in both of their forms.
+// pushes (RoutePushService), in all of their forms.
 //
-// New makes the carrier from its settings. decode finds the form of a push by
-// the shape of its body and reads routes out of it (json.go, form.go, xml.go);
-// a route becomes an event here, its status from the code table (codes.go,
-// codes.csv); answer.go has SF's words for yes and no.
+// New makes the carrier from its settings (settings.go), which may name several
+// accounts, each with a language and codes of its own. decode finds the form of a
+// push by the shape of its body and reads routes out of it (json.go, xml.go,
+// wrapped.go); a route becomes an event here, its status from the code
+// tables (codes.go), the number that the parcel goes on under from the remark
+// (newnumber.go); answer.go has SF's words for yes and no, outgoing.go makes a
+// push as SF would.
 //
-// SF signs nothing, pushes increments, and pushes most of them several times.
-// An answer other than success makes it send all of the push again.
+// SF pushes increments, most of them several times, and signs nothing but one
+// variant of its form. An answer other than success makes it send all of the push
+// again.
 package sf
 
 import (
@@ -22,42 +26,6 @@ import (
 )
 
 const code = "sf"
-
-// Settings of the carrier.
-type Settings struct {
-	carriers.Door `embed:"" yaml:",inline"`
-
-	// Language of the texts, which was agreed on with SF for the account. What a
-	// push says of its language is ignored.
-	Language string `name:"language" help:"Language of the texts that SF was asked to push: zh-Hans, zh-Hant or en." default:"zh-Hans" yaml:"language"`
-}
-
-var languages = []string{"zh-Hans", "zh-Hant", "en"}
-
-// Carrier makes the carrier, unless a setting is wrong: ErrInvalid.
-func (s Settings) Carrier() (carriers.Carrier, error) {
-	if s.Language != "" && !slices.Contains(languages, s.Language) {
-		return carriers.Carrier{}, fmt.Errorf("carriers.sf.language %q: set it to zh-Hans, zh-Hant or en: %w", s.Language, trace.ErrInvalid)
-	}
-	return New(s), nil
-}
-
-// New makes the carrier. Empty settings have their defaults; the door is the
-// caller's to guard.
-func New(s Settings) carriers.Carrier {
-	d := &dialect{
-		account:  cmp.Or(s.Account, trace.DefaultAccount),
-		language: cmp.Or(s.Language, languages[0]),
-	}
-	if err := carriers.PretouchJSON(&push{}); err != nil {
-		panic("BUG: sf: " + err.Error())
-	}
-	return carriers.Carrier{
-		Code: code,
-		Name: "SF Express",
-		Push: &carriers.Push{Door: s.Door, Decode: d.decode, Names: names, Answer: answer},
-	}
-}
 
 // names are SF's words for what our checks are about.
 var names = carriers.Names{
@@ -112,8 +80,19 @@ func (p *push) reset() {
 }
 
 type dialect struct {
-	account  string
-	language string
+	usual     *account
+	usualName string
+	others    map[string]*account // by name
+	own       []*carriers.Table   // of all accounts
+	version   uint32              // of all tables
+}
+
+// account is the one of a name, else the usual one.
+func (d *dialect) account(name string) *account {
+	if a := d.others[name]; a != nil {
+		return a
+	}
+	return d.usual
 }
 
 // decode is carriers.Push.Decode.
@@ -123,7 +102,8 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 		p.reset()
 		pushes.Put(p)
 	}()
-	if err := p.read(r); err != nil {
+	a := d.account(r.Account)
+	if err := p.read(r, a); err != nil {
 		var wrong *unexpected
 		if errors.As(err, &wrong) {
 			facts.Fault(-1, wrong.Code, wrong.Field, wrong.Detail)
@@ -131,13 +111,13 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 		}
 		return fmt.Errorf("sf: %w", err)
 	}
-	d.understand(p.Body.WaybillRoute, facts)
+	understand(p.Body.WaybillRoute, a, cmp.Or(r.Account, d.usualName), d.version, facts)
 	return nil
 }
 
 // read finds the form of a push and reads its routes. The error is of type
 // *unexpected where the body parses but is no push of routes.
-func (p *push) read(r *carriers.Request) (err error) {
+func (p *push) read(r *carriers.Request, a *account) (err error) {
 	switch r.Shape() {
 	case carriers.Empty:
 		return trace.Invalid("empty_body", "", "the body is empty")
@@ -146,9 +126,13 @@ func (p *push) read(r *carriers.Request) (err error) {
 	case carriers.XML:
 		err = p.readXML(r.Body)
 	default:
-		var content []byte
-		if content, err = formField(r.Body, "content"); err == nil {
-			err = p.readXML(content)
+		var inner []byte
+		if isWrapped(r.Body) {
+			if inner, err = unwrap(r.Body, a.secrets, r.Kept); err == nil {
+				err = p.readJSON(inner)
+			}
+		} else if inner, err = carriers.FormField(r.Body, fieldContent); err == nil {
+			err = p.readXML(inner)
 		}
 	}
 	if err == nil && len(p.Body.WaybillRoute) == 0 {
@@ -166,8 +150,9 @@ func tooMany(n int) error {
 	return &unexpected{Code: "too_many_items", Field: "WaybillRoute", Detail: fmt.Sprintf("%d routes; at most %d are read", n, MaxRoutes)}
 }
 
-// understand makes an event of each route, or a fault.
-func (d *dialect) understand(routes []route, facts *trace.Facts) {
+// understand makes an event of each route, or a fault. The references belong to
+// owner, and the tables have a version.
+func understand(routes []route, a *account, owner string, version uint32, facts *trace.Facts) {
 	// One array for the references of all, cut up among the events.
 	references := make([]trace.Reference, 0, len(routes))
 	facts.Events = slices.Grow(facts.Events, len(routes))
@@ -197,14 +182,24 @@ func (d *dialect) understand(routes []route, facts *trace.Facts) {
 		e.Code, e.ReasonCode = r.OpCode, r.ReasonCode
 		e.At = at
 		e.Place.Address = r.AcceptAddress
-		e.Text = trace.Text{Text: r.Remark, Reason: r.ReasonName, Lang: d.language}
+		e.Text = trace.Text{Text: r.Remark, Reason: r.ReasonName, Lang: a.language}
+		a.fill(&e.Text, r.OpCode, r.ReasonCode)
 		e.TextEdits = true
-		e.Pair, e.Table = pairOf(r.OpCode, r.ReasonCode, r.FirstStatusCode), TableVersion
-		e.Hint = r.FirstStatusCode
+		pair, known := a.pairOf(r.OpCode, r.ReasonCode, r.FirstStatusCode)
+		if !known {
+			e.Unmapped = true
+			unmapped.Inc()
+		}
+		e.Pair, e.Table = pair, version
+		e.Hint = a.hint
+		if r.FirstStatusCode != "" {
+			e.Hint = hintOf(r.FirstStatusCode, a.name)
+		}
+		e.Leg = legOf(r, pair)
 		e.CarrierID = r.ID
 		e.Item = i
 		if r.Orderid != "" {
-			references = append(references, trace.Reference{Account: d.account, Text: r.Orderid})
+			references = append(references, trace.Reference{Account: owner, Text: r.Orderid})
 			e.References = references[len(references)-1 : len(references) : len(references)]
 		}
 	}

@@ -1,19 +1,17 @@
 package sf
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
 	"waytrace/carriers"
+	"waytrace/carriers/carriertest"
 	"waytrace/trace"
 )
 
@@ -28,27 +26,18 @@ func decode(s Settings, body, contentType string) (*trace.Facts, error) {
 
 func asForm(xml string) string { return "content=" + url.QueryEscape(xml) }
 
-// caseBody is the body of a case file.
-func caseBody(t testing.TB, name string) string {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata", name+".push"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(content), "\n\n")
-	body, _, _ := strings.Cut(rest, "\n---- events\n")
-	return body
-}
-
 // The two forms of SF's document say the same, so they must mean the same.
 func TestFormsAreTwins(t *testing.T) {
-	want, err := decode(Settings{}, caseBody(t, "document-json"), "application/json")
+	want, err := decode(Settings{}, carriertest.Body(t, "document-json"), "application/json")
 	if err != nil || len(want.Events) != 2 {
 		t.Fatalf("the document's sample: %d events, %v", len(want.Events), err)
 	}
-	got, err := decode(Settings{}, caseBody(t, "document-form"), formType)
-	if err != nil || !reflect.DeepEqual(got.Events, want.Events) {
-		t.Errorf("the form (%v)\ngot  %+v\nwant %+v", err, got.Events, want.Events)
+	form := carriertest.Body(t, "document-form")
+	for _, body := range []string{form, "a=b&" + form, strings.Replace(form, "content=", "%63ontent=", 1), form + "&content=other&msgData=%7B%7D"} {
+		got, err := decode(Settings{}, body, formType)
+		if err != nil || !reflect.DeepEqual(got.Events, want.Events) {
+			t.Errorf("%.20s… (%v)\ngot  %+v\nwant %+v", body, err, got.Events, want.Events)
+		}
 	}
 }
 
@@ -82,44 +71,9 @@ func TestSharedSamples(t *testing.T) {
 	}
 }
 
-func TestSettings(t *testing.T) {
-	body := caseBody(t, "document-json")
-	for _, c := range []struct {
-		settings          Settings
-		account, language string
-	}{
-		{Settings{}, "main", "zh-Hans"},
-		{Settings{Language: "en"}, "main", "en"},
-		{Settings{Door: carriers.Door{Account: "shop"}, Language: "zh-Hant"}, "shop", "zh-Hant"},
-	} {
-		facts, err := decode(c.settings, body, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range facts.Events {
-			if e.References[0].Account != c.account || e.Text.Lang != c.language {
-				t.Errorf("%+v: reference %v, language %s", c.settings, e.References, e.Text.Lang)
-			}
-		}
-		if _, err := c.settings.Carrier(); err != nil {
-			t.Errorf("%+v: %v", c.settings, err)
-		}
-	}
-	if _, err := (Settings{Language: "fr"}).Carrier(); !errors.Is(err, trace.ErrInvalid) {
-		t.Errorf("language fr: %v, want ErrInvalid", err)
-	}
-}
-
-// A push is refused at every byte where it may break off.
 func TestTruncated(t *testing.T) {
-	for _, name := range []string{"document-json", "document-form", "document-xml", "single-object"} {
-		body := strings.TrimSpace(caseBody(t, name))
-		for n := range body {
-			facts, err := decode(Settings{}, body[:n], "")
-			if !errors.Is(err, trace.ErrInvalid) || len(facts.Events)+len(facts.Faults) > 0 {
-				t.Fatalf("%s, its first %d bytes: %d events, %d faults, error %v", name, n, len(facts.Events), len(facts.Faults), err)
-			}
-		}
+	for _, name := range []string{"document-json", "document-form", "document-xml", "single-object", "wrapped"} {
+		carriertest.Truncated(t, New(Settings{}), carriers.Request{Body: []byte(carriertest.Body(t, name))})
 	}
 }
 
@@ -138,58 +92,38 @@ func many(n int) map[string]string {
 		return `{"Body":{"WaybillRoute":[` + strings.Join(routes, ",") + `]}}`
 	}
 	xml := "<Request><Body>" + strings.Join(elements, "") + "</Body></Request>"
-	return map[string]string{"json": inBody(list), "json with numbers": inBody(loose), "xml": xml, "form": asForm(xml)}
+	return map[string]string{"json": inBody(list), "json with numbers": inBody(loose), "xml": xml, "form": asForm(xml),
+		"wrapped": "timestamp=1&msgData=" + url.QueryEscape(inBody(list))}
 }
 
 func TestMaxRoutes(t *testing.T) {
-	for form, body := range many(MaxRoutes) {
-		if facts, err := decode(Settings{}, body, ""); err != nil || len(facts.Events) != MaxRoutes || len(facts.Faults) != 0 {
-			t.Errorf("%s: %d events, %d faults, error %v; want %d events", form, len(facts.Events), len(facts.Faults), err, MaxRoutes)
-		}
-	}
-	for form, body := range many(MaxRoutes + 1) {
-		facts, err := decode(Settings{}, body, "")
-		if err != nil || len(facts.Events) != 0 || len(facts.Faults) != 1 || facts.Faults[0].Code != "too_many_items" || facts.Faults[0].Index != -1 {
-			t.Errorf("%s: %d events, faults %v, error %v; want the one fault too_many_items of the request", form, len(facts.Events), facts.Faults, err)
-		}
+	for form := range many(0) {
+		t.Run(form, func(t *testing.T) {
+			carriertest.Most(t, New(Settings{}), MaxRoutes, func(n int) *carriers.Request { return &carriers.Request{Body: []byte(many(n)[form])} })
+		})
 	}
 }
 
-// A body as large as a door lets in cannot make us hold much more than itself.
 func TestGreedyBodies(t *testing.T) {
-	const size = 1 << 20
-	fill := func(before, piece, after string) string {
-		return before + strings.Repeat(piece, (size-len(before)-len(after))/len(piece)) + after
-	}
-	for name, body := range map[string]string{
-		"empty routes":     fill(`{"Body":{"WaybillRoute":[`, `{},`, `{}]}}`),
-		"absent routes":    fill(`{"Body":{"WaybillRoute":[`, `null,`, `null]}}`),
-		"numbers":          fill(`{"Body":{"WaybillRoute":[`, `1,`, `1]}}`),
-		"deep":             fill(``, `[`, ``),
-		"elements":         fill(`<Request><Body>`, `<WaybillRoute/>`, `</Body></Request>`),
-		"attributes":       fill(`<Request><Body><WaybillRoute `, `a="" `, `/></Body></Request>`),
-		"attributes, form": "content=" + fill(`<Request+`, `a=""+`, `/>`),
-		"levels":           fill(``, `<a>`, ``),
-		"a long name":      fill(`<`, `a`, `/>`),
-		"fields":           fill(``, `a=b&`, `a=b`),
-	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		facts, err := decode(Settings{}, body, "")
-		runtime.ReadMemStats(&after)
-		if len(facts.Events) != 0 || len(facts.Faults) > 1 || err == nil && len(facts.Faults) == 0 {
-			t.Errorf("%s: %d events, %d faults, error %v", name, len(facts.Events), len(facts.Faults), err)
-		}
-		// All that was ever allocated, given back or not.
-		if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 100 {
-			t.Errorf("%s: %d MiB for a body of 1 MiB", name, got)
-		}
-	}
+	carriertest.Greedy(t, New(Settings{}), carriers.Request{}, map[string][3]string{
+		"empty routes":     {`{"Body":{"WaybillRoute":[`, `{},`, `{}]}}`},
+		"absent routes":    {`{"Body":{"WaybillRoute":[`, `null,`, `null]}}`},
+		"numbers":          {`{"Body":{"WaybillRoute":[`, `1,`, `1]}}`},
+		"deep":             {``, `[`, ``},
+		"elements":         {`<Request><Body>`, `<WaybillRoute/>`, `</Body></Request>`},
+		"attributes":       {`<Request><Body><WaybillRoute `, `a="" `, `/></Body></Request>`},
+		"attributes, form": {`content=<Request+`, `a=""+`, `/>`},
+		"levels":           {``, `<a>`, ``},
+		"a long name":      {`<`, `a`, `/>`},
+		"fields":           {``, `a=b&`, `a=b`},
+		"escaped names":    {``, `%61=b&`, `a=b`},
+		"wrapped":          {`msgData={"Body":{"WaybillRoute":[`, `{},`, `{}]}}`},
+	})
 }
 
 // What one push left in the memory that is used again must not show in the next.
 func TestNothingIsLeftBehind(t *testing.T) {
-	full, sparse := caseBody(t, "journey"), `{"Body":{"WaybillRoute":[{"mailno":"SF0000000001","acceptTime":"2024-03-18 09:41:07"},{"mailno":"SF0000000002","acceptTime":"2024-03-18 09:41:08"}]}}`
+	full, sparse := carriertest.Body(t, "journey"), `{"Body":{"WaybillRoute":[{"mailno":"SF0000000001","acceptTime":"2024-03-18 09:41:07"},{"mailno":"SF0000000002","acceptTime":"2024-03-18 09:41:08"}]}}`
 	d := New(Settings{}).Push
 	var facts trace.Facts
 	for _, body := range []string{full, sparse, full, sparse, `{"Body":{}}`} {
@@ -211,28 +145,6 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
-func TestManyAtOnce(t *testing.T) {
-	d := New(Settings{}).Push
-	var group sync.WaitGroup
-	for _, name := range []string{"journey", "document-json", "document-form", "one-broken-route", "locker", "numbers-as-numbers"} {
-		body := caseBody(t, name)
-		want, err := decode(Settings{}, body, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		group.Go(func() {
-			for range 200 {
-				var facts trace.Facts
-				if err := d.Decode(&carriers.Request{Body: []byte(body)}, &facts); err != nil || !reflect.DeepEqual(facts.Events, want.Events) {
-					t.Errorf("%s: beside others\ngot  %+v (%v)\nwant %+v", name, facts.Events, err, want.Events)
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-}
-
 func TestAnswers(t *testing.T) {
 	const (
 		json, xml = "application/json; charset=utf-8", "text/xml; charset=utf-8"
@@ -252,6 +164,8 @@ func TestAnswers(t *testing.T) {
 		{"", "application/json", trace.Invalid("too_large", "", "2 MiB"), `{"return_code":"1000","return_msg":"报文解析失败: 报文超过大小限制"}`, json},
 		{"hello", "application/json", trace.Invalid("missing_field", "content", ""), `{"return_code":"1000","return_msg":"报文解析失败: 缺少表单字段 content"}`, json},
 		{"content=", "application/json", nil, ok, xml},
+		{"serviceCode=x&msgData=%7B%22a%22%3A%22content=%22", formType, nil, `{"return_code":"0000","return_msg":"成功"}`, json},
+		{"msgData=", formType, trace.Problemf(trace.ErrUnauthorized, "wrong_signature", ""), `{"return_code":"1000","return_msg":"未授权: 数字签名无效"}`, json},
 		{"<a/>", "application/json", nil, ok, xml},
 		{"hello", "", nil, ok, xml},
 		{"", formType, nil, ok, xml},
@@ -267,31 +181,4 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("to %q of type %q, error %v\ngot  %s %s\nwant %s %s", c.body, c.contentType, c.err, gotType, got, c.wantType, c.want)
 		}
 	}
-}
-
-// FuzzLibraries holds the two JSON libraries against each other.
-func FuzzLibraries(f *testing.F) {
-	for _, name := range []string{"journey", "numbers-as-numbers", "one-broken-route", "missing-fields", "single-object", "shape-array", "shape-list-is-text", "malformed-trailing"} {
-		f.Add([]byte(caseBody(f, name)))
-	}
-	d := New(Settings{}).Push
-	f.Fuzz(func(t *testing.T, body []byte) {
-		lower := bytes.ToLower(body)
-		for _, odd := range []string{"\u017f", "\u212a", `\u017f`, `\u212a`} {
-			if bytes.Contains(lower, []byte(odd)) || bytes.Contains(body, []byte(odd)) {
-				t.Skip("encoding/json alone takes these letters for s and k in names")
-			}
-		}
-		with := func(l carriers.JSONLibrary) (facts trace.Facts, err error) {
-			carriers.JSONBy = l
-			defer func() { carriers.JSONBy = carriers.Sonic }()
-			err = d.Decode(&carriers.Request{Body: body}, &facts)
-			return facts, err
-		}
-		fast, fastErr := with(carriers.Sonic)
-		std, stdErr := with(carriers.Std)
-		if fmt.Sprint(fastErr) != fmt.Sprint(stdErr) || !reflect.DeepEqual(fast, std) {
-			t.Errorf("sonic: %+v %v\nstd:   %+v %v", fast, fastErr, std, stdErr)
-		}
-	})
 }

@@ -10,13 +10,19 @@ import (
 	"reflect"
 
 	"waytrace/carriers"
+	"waytrace/carriers/alibaba"
+	"waytrace/carriers/kdniao"
+	"waytrace/carriers/kuaidi100"
 	"waytrace/carriers/sf"
 )
 
 // Settings of all carriers: a field each, and nothing else. In the file they
 // stand under carriers, by the carrier's code.
 type Settings struct {
-	SF sf.Settings `embed:"" prefix:"sf." yaml:"sf"`
+	SF        sf.Settings        `embed:"" prefix:"sf." yaml:"sf"`
+	Alibaba   alibaba.Settings   `embed:"" prefix:"alibaba." yaml:"alibaba"`
+	Kuaidi100 kuaidi100.Settings `embed:"" prefix:"kuaidi100." yaml:"kuaidi100"`
+	Kdniao    kdniao.Settings    `embed:"" prefix:"kdniao." yaml:"kdniao"`
 }
 
 // A maker is what each field of Settings is: settings that can make their

@@ -1,0 +1,32 @@
+package kuaidi100
+
+import (
+	_ "embed"
+
+	"waytrace/carriers"
+)
+
+// TableVersion is the version of the code table. It grows by one with every change
+// of a code, a status or a sub-status in it.
+const TableVersion = 1
+
+// version is that of all that events are mapped by: the table, and the rules that
+// read texts. It grows with either, and nodes that work together must have the
+// same.
+const version = TableVersion + carriers.TextVersion - 1
+
+//go:embed codes.csv
+var codesCSV []byte
+
+var table = carriers.MustTable("codes.csv", codesCSV)
+
+// hintOf is what a scan's word says of it where its code is not in the table.
+func hintOf(code, word string) string {
+	if _, known := table.Find(code, ""); known {
+		return ""
+	}
+	if _, known := table.Find(word, ""); known {
+		return word
+	}
+	return ""
+}

@@ -1,0 +1,143 @@
+package kuaidi100
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"waytrace/carriers"
+)
+
+// A push is what Kuaidi100 says of one number: of its journey at the carrier that
+// was named, and of that at the carrier in the country where it goes.
+type push struct {
+	Status     carriers.Loose  `json:"status"` // polling, shutdown, abort or updateall
+	Message    carriers.Loose  `json:"message"`
+	ComNew     carriers.Loose  `json:"comNew"` // the carrier that it was found to be, where that is not the one that was named
+	LastResult json.RawMessage `json:"lastResult"`
+	DestResult json.RawMessage `json:"destResult"`
+
+	lists []list
+	odd   bool // it is not an object
+}
+
+// A result is the journey at one carrier.
+type result struct {
+	Nu    carriers.Loose  `json:"nu"`
+	Com   carriers.Loose  `json:"com"`
+	State carriers.Loose  `json:"state"`
+	Data  json.RawMessage `json:"data"`
+}
+
+// A list is a result with its scans.
+type list struct {
+	result
+	raw   []json.RawMessage // the scans as they came
+	scans []scan
+	odd   string // the field that is not of the form that it should have
+}
+
+// A scan is one of Kuaidi100's scans, the newest of its list first.
+type scan struct {
+	Time       carriers.Loose `json:"time"`
+	Ftime      carriers.Loose `json:"ftime"`
+	Context    carriers.Loose `json:"context"`
+	Status     carriers.Loose `json:"status"`     // a word, where the subscription has resultv2
+	StatusCode carriers.Loose `json:"statusCode"` // a code, where resultv2 is at least 4
+	Location   carriers.Loose `json:"location"`
+	AreaName   carriers.Loose `json:"areaName"`
+	AreaCenter carriers.Loose `json:"areaCenter"`
+
+	odd string // the field that is neither text nor number
+}
+
+// readPush reads a push. Its scans are read only when they are not too many.
+func readPush(param []byte) (*push, error) {
+	p := new(push)
+	if err := carriers.ReadJSON(param, p); errors.Is(err, carriers.ErrMismatch) {
+		return &push{odd: true}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	for _, r := range []struct {
+		name string
+		raw  json.RawMessage
+	}{{"lastResult", p.LastResult}, {"destResult", p.DestResult}} {
+		if carriers.Absent(r.raw) {
+			continue
+		}
+		l, err := readList(r.name, r.raw)
+		if err != nil {
+			return nil, err
+		}
+		p.lists = append(p.lists, l)
+	}
+	if p.items() > MaxScans {
+		return p, nil
+	}
+	for i := range p.lists {
+		l := &p.lists[i]
+		l.scans = make([]scan, len(l.raw))
+		for j, raw := range l.raw {
+			if err := l.scans[j].read(raw); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p, nil
+}
+
+func readList(name string, raw json.RawMessage) (l list, err error) {
+	switch err := carriers.ReadJSON(raw, &l.result); {
+	case errors.Is(err, carriers.ErrMismatch):
+		return list{odd: name}, nil
+	case err != nil:
+		return list{}, err
+	}
+	l.odd = cmp.Or(l.Nu.IfOdd("nu"), l.Com.IfOdd("com"))
+	if carriers.Absent(l.Data) {
+		return l, nil
+	}
+	switch err := carriers.ReadJSON(l.Data, &l.raw); {
+	case errors.Is(err, carriers.ErrMismatch):
+		l.raw, l.odd = nil, "data"
+	case err != nil:
+		return list{}, err
+	}
+	return l, nil
+}
+
+func (s *scan) read(raw json.RawMessage) error {
+	if err := carriers.ReadJSON(raw, s); errors.Is(err, carriers.ErrMismatch) {
+		*s = scan{odd: "data"}
+	} else if err != nil {
+		return err
+	}
+	s.odd = cmp.Or(s.odd, s.Time.IfOdd("time"), s.Ftime.IfOdd("ftime"), s.Context.IfOdd("context"), s.Status.IfOdd("status"),
+		s.StatusCode.IfOdd("statusCode"), s.Location.IfOdd("location"), s.AreaName.IfOdd("areaName"))
+	return nil
+}
+
+// items is how many items a list is: its scans, or itself when it has none.
+func (l *list) items() int { return max(1, len(l.raw)) }
+
+func (p *push) items() (n int) {
+	for i := range p.lists {
+		n += p.lists[i].items()
+	}
+	return n
+}
+
+// aborted: Kuaidi100 watches the number no more.
+func (p *push) aborted() bool { return p.Status.Text == "abort" }
+
+// why says what Kuaidi100 says of a number that it watches no more.
+func (p *push) why() string {
+	why := fmt.Sprintf("Kuaidi100 gave up on it: %q", strings.TrimSpace(p.Message.Text))
+	if p.ComNew.Text != "" {
+		why += fmt.Sprintf("; the carrier may be %q", p.ComNew.Text)
+	}
+	return why
+}

@@ -15,7 +15,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BENCH_WAYBILLS ?= 200000
 FUZZTIME ?= 60s
 
-.PHONY: help run test check golden fuzz bench map hooks cover build clean need prove-kill prove-crash
+.PHONY: help run test check golden carrier fuzz bench map hooks cover build clean need prove-kill prove-crash prove-laws
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ golden: need ## rewrite what the case files say we understood and answered, show
 	@go test -count=1 $$(grep -rl --include='*_test.go' '"waytrace/carriers/carriertest"' carriers | sed 's|^\(.*\)/.*|./\1|' | sort -u) -args -golden
 	@git --no-pager diff --stat -p -- '*testdata*'
 	@git ls-files --others --exclude-standard -- '*testdata*' | sed 's/^/new: /'
+
+carrier: need ## a folder for a new carrier that passes as it is: make carrier NAME=acme
+	@go run ./carriers/newcarrier "$(NAME)"
+	@go test -count=1 ./carriers/$(NAME) ./carriers/all
 
 fuzz: need ## a minute for every fuzz target (FUZZTIME=60s); finds stay in testdata/fuzz
 	@listed=$$(go test -list '^Fuzz' ./...) || { echo "$$listed"; exit 1; }; \
@@ -71,6 +75,12 @@ prove-crash: need ## 200 disks cut off in mid-write, and a disk that only preten
 	@mkdir -p docs/proofs
 	go test -count=1 -v -timeout 15m -run '^TestCrash' ./store -crash-rounds 200 2>&1 | grep -v PSI | tee docs/proofs/crash.txt
 	@grep -q '^ok' docs/proofs/crash.txt
+
+prove-laws: need ## 25,000 interleavings against an oracle, each rule of the fold switched off in turn: docs/proofs/laws.txt
+	@mkdir -p docs/proofs
+	{ go test -count=1 -v -timeout 15m -run '^(TestLaws|TestInterleavings|TestProveRules)$$' ./trace -laws 25000 -prove-rules; \
+	go test -count=1 -v -timeout 15m -run '^TestLaws$$' ./store -laws 500; } 2>&1 | grep -v PSI | tee docs/proofs/laws.txt
+	@[ "$$(grep -c '^ok' docs/proofs/laws.txt)" = 2 ]
 
 cover: need ## which lines no test visits: cover.html, and the total
 	go test -coverpkg=./... -coverprofile=cover.out ./...

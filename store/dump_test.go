@@ -143,7 +143,7 @@ func headsAgree(heads, folded map[trace.Waybill]*trace.Head) error {
 // A telling is all that the feed tells of.
 type telling struct {
 	events map[trace.ID]bool
-	facts  trace.Facts // as a sister takes them
+	facts  trace.Facts // all others, as a sister takes them
 }
 
 // fed reads the feed, whose numbers must have no hole.
@@ -178,11 +178,13 @@ func fed(s *Store) (told telling, err error) {
 			if g.Own > 0 && g.Own != own || keys.Partition(g.Number) != p {
 				return told, fmt.Errorf("partition %d: group %d of %s comes in place of %d", p, g.Own, g.Number, own)
 			}
-			for _, c := range g.Changes {
-				if c.Kind == trace.EventAdded || c.Kind == trace.EventRevised {
+			g.Changes = slices.DeleteFunc(g.Changes, func(c trace.Change) bool {
+				is := c.Kind == trace.EventAdded || c.Kind == trace.EventRevised
+				if is {
 					told.events[c.ID] = true
 				}
-			}
+				return is
+			})
 			if err := s.FactsOf(g, &told.facts); err != nil {
 				return told, err
 			}

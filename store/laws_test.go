@@ -100,15 +100,17 @@ func lawJourney(w trace.Waybill, source string, epoch int) (events []trace.Event
 	return events
 }
 
-func number(r *rapid.T, label string) trace.Waybill {
+// drawNumber draws whose fact it is, or where a leg leads.
+func drawNumber(r *rapid.T, label string) trace.Waybill {
 	return lawNumbers[rapid.IntRange(0, len(lawNumbers)-1).Draw(r, label)]
 }
 
-// step draws one thing that happens.
+// step draws one thing that happens. To rest is the first, so that a failure is
+// shrunk to few other steps.
 func (x *round) step(r *rapid.T) {
 	at := rapid.IntRange(0, 1).Draw(r, "node")
 	n := x.nodes[at]
-	of := number(r, "parcel")
+	of := drawNumber(r, "parcel")
 	epoch := rapid.SampledFrom([]int{0, 0, 1}).Draw(r, "epoch")
 	switch rapid.SampledFrom([]string{"rest", "list", "the list again", "push", "list", "time", "time", "push", "talk", "leg", "record", "word"}).Draw(r, "what") {
 	case "list":
@@ -134,7 +136,7 @@ func (x *round) step(r *rapid.T) {
 				e.Operator = rapid.SampledFrom([]string{"Li", "Wang"}).Draw(r, "operator")
 			}
 			if e.Pair.Status == trace.InTransit && rapid.Bool().Draw(r, "leads on") {
-				e.Leg = trace.LegTo{Waybill: number(r, "child"), Role: trace.Forwarded}
+				e.Leg = trace.LegTo{Waybill: drawNumber(r, "child"), Role: trace.Forwarded}
 				if rapid.Bool().Draw(r, "nobody named") {
 					e.Leg.Carrier = ""
 				}
@@ -151,7 +153,7 @@ func (x *round) step(r *rapid.T) {
 	case "talk":
 		x.tell(r, at, rapid.IntRange(0, 9).Draw(r, "all at once") > 0)
 	case "leg":
-		to := trace.LegTo{Waybill: number(r, "child"), Role: trace.LastMile}
+		to := trace.LegTo{Waybill: drawNumber(r, "child"), Role: trace.LastMile}
 		if rapid.IntRange(0, 3).Draw(r, "carrier alone") == 3 {
 			to.Number = ""
 		}

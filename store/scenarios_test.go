@@ -20,6 +20,13 @@ import (
 // after the scans, 2020-05-12T04:00:00Z.
 const noon = 1_589_256_000_000
 
+// A tb is a test or a round of a property.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // A node is a store whose clock stands still until it is moved.
 type node struct {
 	*Store
@@ -74,13 +81,6 @@ func (n *node) shipped(t tb, bookmarks *[keys.Partitions]uint64) (all []*trace.F
 		all = append(all, facts)
 	}
 	return all
-}
-
-// A tb is a test or a round of a property.
-type tb interface {
-	Helper()
-	Fatal(args ...any)
-	Fatalf(format string, args ...any)
 }
 
 // apply gives a node facts of another one.

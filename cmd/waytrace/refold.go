@@ -44,7 +44,7 @@ func (c *RefoldCmd) Run(ctx context.Context, std *streams) error {
 	if c.Notify {
 		path += "?notify=1"
 	}
-	done, err := watchStream(ctx, std, daemon, http.MethodPost, path, 0, func(t tally) uint64 { return t.Waybills })
+	done, err := watchStream(ctx, std, daemon, http.MethodPost, path, saidByStream, func(t tally) uint64 { return t.Waybills })
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (in *Ingest) Push(c carriers.Carrier) func(ctx *fasthttp.RequestCtx, who tr
 		if _, err := in.append(wait, &v.facts, dialect.Names); err != nil {
 			return err
 		}
-		if err := in.quarantine(wait, &r, c.Code, who, heard, v.facts.Faults); err != nil {
+		if err := in.quarantine(wait, withoutCredentials(&r, dialect.Hidden), c.Code, who, heard, v.facts.Faults); err != nil {
 			return err
 		}
 

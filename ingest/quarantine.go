@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,30 @@ func (in *Ingest) quarantine(ctx context.Context, r *carriers.Request, carrier s
 	}
 	countFaults(carrier, faults)
 	return nil
+}
+
+// withoutCredentials is a request as quarantine keeps it: without the parameters of
+// its query, and of its body where that is a form, that are credentials. A replay
+// does not ask for them.
+func withoutCredentials(r *carriers.Request, names []string) *carriers.Request {
+	if len(names) == 0 {
+		return r
+	}
+	kept := *r
+	kept.Query = withoutPairs(r.Query, names)
+	if r.Shape() == carriers.Form {
+		kept.Body = []byte(withoutPairs(string(r.Body), names))
+	}
+	return &kept
+}
+
+func withoutPairs(query string, names []string) string {
+	pairs := strings.Split(query, "&")
+	return strings.Join(slices.DeleteFunc(pairs, func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		return err == nil && slices.Contains(names, strings.TrimSpace(name))
+	}), "&")
 }
 
 // callOf is what is kept as the call of /v1/events: the carriers that the key is

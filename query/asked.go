@@ -82,8 +82,10 @@ func (q *asked) take(name, value string) error {
 				q.Retracted = true
 			case "business":
 				q.Business = true
+			case "override":
+				q.Override = true
 			default:
-				return refuse(name, value, "retracted or business, or both with a comma")
+				return refuse(name, value, "retracted, business or override, or several with commas")
 			}
 		}
 	case "epoch":

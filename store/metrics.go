@@ -135,6 +135,12 @@ func doubtful(source string) *metrics.Counter {
 	return metrics.GetOrCreateCounter(fmt.Sprintf(`waytrace_lists_doubtful_total{source=%q}`, source))
 }
 
+// unmappedEvents counts the events that came with a code that their source's table
+// does not know, each once.
+func unmappedEvents(source string) *metrics.Counter {
+	return metrics.GetOrCreateCounter(fmt.Sprintf(`waytrace_unmapped_events_total{source=%q}`, source))
+}
+
 // anomalies counts the scans that lowered a status in a way that parcels do not go.
 // A carrier may be anything that a pusher writes: beyond so many they are counted
 // together.

@@ -307,6 +307,7 @@ type codeOf struct{ source, code string }
 
 // meet counts an event whose code is not in its source's table.
 func (w *writer) meet(e *trace.Event) {
+	unmappedEvents(e.Source).Inc()
 	of := codeOf{e.Source, trace.PrintableCode(e.Code)}
 	u := w.unmapped[of]
 	if u == nil {

@@ -1,6 +1,9 @@
 package trace
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A Fault says why an item could not be understood. It is kept with the raw
 // request, and the sender is told it where its dialect has words for that.
@@ -95,10 +98,20 @@ func (f *Facts) CloseList() (empty bool) {
 // Fault notes why an item was not understood. A list that is open lacks it then,
 // and so says nothing of what it leaves out.
 func (f *Facts) Fault(index int, code, field, detail string) {
-	f.Faults = append(f.Faults, Fault{Index: index, Code: code, Field: field, Detail: detail})
+	f.Faults = append(f.Faults, Fault{Index: index, Code: code, Field: field, Detail: clipDetail(detail)})
 	if f.open {
 		f.Lists[len(f.Lists)-1].Partial = true
 	}
+}
+
+// clipDetail keeps what a fault quotes of a stranger's text short: the request itself
+// is kept whole.
+func clipDetail(s string) string {
+	const most = 400
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // Judge checks every fact the same way for all carriers, and seals those that
@@ -107,7 +120,7 @@ func (f *Facts) Fault(index int, code, field, detail string) {
 // name of our field.
 func (f *Facts) Judge(heard HLC, next func() HLC, name func(field string) string) {
 	faulted := func(item int, fault Fault) {
-		fault.Index, fault.Field = item, name(fault.Field)
+		fault.Index, fault.Field, fault.Detail = item, name(fault.Field), clipDetail(fault.Detail)
 		f.Faults = append(f.Faults, fault)
 	}
 	now := heard.Milli()

@@ -66,7 +66,7 @@ var labels = [statuses][langs]string{
 type Fields uint16
 
 var fieldNames = [...]string{"number", "carrier", "references", "status", "milestones", "legs", "events", "also", "also_numbers",
-	"earlier", "charges", "business",
+	"earlier", "charges", "business", "override",
 	// Promised, and not here yet: absent is absent.
 	"tracking", "eta"}
 
@@ -98,6 +98,7 @@ type Variant struct {
 	Epoch     int  // which parcel under the number, counted from 1, the oldest; 0 is the newest
 	Retracted bool // with events that were taken back
 	Business  bool // with business events
+	Override  bool // with who overrode the status, and why
 }
 
 // foldVersion is part of every tag: it changes when the same facts mean
@@ -110,7 +111,7 @@ const foldVersion = 2
 func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
 	sum := fnv.New64a()
 	var buf [512]byte
-	b := append(buf[:0], foldVersion, byte(v.Lang), flag(v.Desc), flag(v.Events), flag(v.Retracted), flag(v.Business))
+	b := append(buf[:0], foldVersion, byte(v.Lang), flag(v.Desc), flag(v.Events), flag(v.Retracted), flag(v.Business), flag(v.Override))
 	b = binary.BigEndian.AppendUint16(b, uint16(v.Fields))
 	b = binary.AppendUvarint(b, uint64(v.Epoch))
 	b = append(binary.AppendVarint(b, int64(Folding.EpochAfter)), flag(Folding.HidePreTransit))
@@ -127,7 +128,7 @@ func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
 			b = appendPart(b, r.Text)
 		}
 	}
-	if v.Retracted || v.Epoch > 0 {
+	if v.Retracted || v.Override || v.Epoch > 0 {
 		// Seldom asked for, and about what is not in the hash of what is shown.
 		sum.Write(b)
 		sum.Write(h.raw[:h.refsAt])
@@ -210,7 +211,29 @@ func (t *Trace) AppendJSON(dst []byte, v Variant) []byte {
 		o.number("earlier", int64(t.epoch(v)))
 	}
 	t.appendRecords(&o, v)
+	if v.Override && v.Fields.has("override") {
+		t.Head.Override.append(&o)
+	}
 	return append(o.b, '}')
+}
+
+// append appends an operator's word, also one that was withdrawn by its author's
+// last.
+func (w *Override) append(o *object) {
+	if *w == (Override{}) {
+		return
+	}
+	o.key("override")
+	said := object{append(o.b, '{')}
+	if w.Pair.Status != Unknown {
+		said.string("status", w.Pair.Status.String())
+		said.string("sub", w.Pair.Sub)
+	}
+	said.string("author", w.Author)
+	said.string("reason", w.Reason)
+	said.key("time")
+	said.b = append(AppendTime(append(said.b, '"'), w.Heard.Milli()/1000*1000, 0), '"')
+	o.b = append(said.b, '}')
 }
 
 func (t *Trace) appendLegs(o *object, legs []Leg) {

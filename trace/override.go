@@ -1,5 +1,10 @@
 package trace
 
+import (
+	"strings"
+	"unicode"
+)
+
 // An Override is an operator's word on a parcel's status. It outranks all events
 // until another one takes its place; one without a status withdraws. It never
 // expires, but is about the parcel that had the number when it was given.
@@ -33,6 +38,9 @@ func (o *Override) check() (f Fault, ok bool) {
 	for name, text := range map[string]string{"author": o.Author, "reason": o.Reason} {
 		if f, ok := checkText(name, text, MaxField); !ok {
 			return f, false
+		}
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			return Fault{Code: "invalid_text", Field: name, Detail: "it has control characters"}, false
 		}
 	}
 	return Fault{}, true

@@ -66,8 +66,10 @@ func (g *guards) carrier(c carriers.Carrier) guard {
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
 		exempt := contains(g.exempt, from)
+		// A page in somebody's browser has that one's address, and so has a proxy here.
+		direct := !fromPage(ctx) && !(from.IsLoopback() && forwarded(ctx))
 		for i := range doors {
-			if contains(doors[i].networks, from) {
+			if direct && contains(doors[i].networks, from) {
 				return asker(doors[i].door, from, exempt), nil
 			}
 		}
@@ -76,8 +78,12 @@ func (g *guards) carrier(c carriers.Carrier) guard {
 		case c.Push.Signed:
 			return who, nil // a signature is for the dialect to verify
 		case closed:
+			path := c.Code
+			if len(c.Push.Calls) > 0 {
+				path += "/<call>"
+			}
 			return who, trace.Problemf(trace.ErrUnauthorized, "not_allowed",
-				"push to /push/%s/<token>, or from an address in carriers.%s.addresses", c.Code, c.Code)
+				"push to /push/%s/<token>, or from an address in carriers.%s.addresses", path, c.Code)
 		case from.IsLoopback() && !forwarded(ctx) && !foreignPage(ctx):
 			return who, nil
 		}
@@ -117,6 +123,23 @@ func (g *guards) carrierToken(c carriers.Carrier) guard {
 			return who, trace.Problemf(trace.ErrUnauthorized, "wrong_token", "the token at the end of the path is not one of this door's")
 		}
 		return who, nil
+	}
+}
+
+// gateway lets in as carrier does, and whoever shows a token as the last segment of
+// the path, which is taken away then.
+func (g *guards) gateway(c carriers.Carrier) guard {
+	byAddress, byToken := g.carrier(c), g.carrierToken(c)
+	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
+		path, _ := ctx.UserValue("path").(string)
+		tail, _ := ctx.UserValue("tail").(string)
+		at := strings.LastIndexByte(path, '/')
+		ctx.SetUserValue("tail", tail[strings.LastIndexByte(tail, '/')+1:])
+		if who, err := byToken(ctx); err == nil {
+			ctx.SetUserValue("path", path[:at])
+			return who, nil
+		}
+		return byAddress(ctx)
 	}
 }
 
@@ -184,9 +207,14 @@ func forwarded(ctx *fasthttp.RequestCtx) bool {
 // so, or name the page they come from, or ask for this machine by a name that is
 // not its own.
 func foreignPage(ctx *fasthttp.RequestCtx) bool {
+	return fromPage(ctx) || !ownName(string(ctx.Request.Header.Host()))
+}
+
+// fromPage reports whether a browser says that a page of another site asks.
+func fromPage(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
 	site, origin := string(h.Peek("Sec-Fetch-Site")), string(h.Peek(fasthttp.HeaderOrigin))
-	if site == "cross-site" || site == "same-site" || !ownName(string(h.Host())) {
+	if site == "cross-site" || site == "same-site" {
 		return true
 	}
 	_, host, _ := strings.Cut(origin, "://")

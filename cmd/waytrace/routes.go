@@ -81,7 +81,7 @@ func carrierDoors(in *ingest.Ingest, c carriers.Carrier, g *guards) (doors []doo
 			}
 		}
 		if c.Push.Gateway != "" {
-			doors = append(doors, door{method: method, path: c.Push.Gateway + "{rest}/", guard: g.carrier(c)})
+			doors = append(doors, door{method: method, path: c.Push.Gateway + "{rest}/", guard: g.gateway(c)})
 		}
 	}
 	for i := range doors {

@@ -81,7 +81,7 @@ func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, events bool, cou
 	brought, full := hasTags(ctx), q.Wants()
 	want := full
 	if brought {
-		want = trace.Want{}
+		want = trace.Want{Legs: full.Legs, Epoch: full.Epoch}
 	}
 	if err := a.read(t, w, others, want); err != nil {
 		return err

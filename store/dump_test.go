@@ -87,7 +87,7 @@ func disagreement(s *Store) error {
 		}
 	}
 	for i := range told.facts.Overrides {
-		of(told.facts.Overrides[i].Waybill).TakeOverride(&told.facts.Overrides[i], true)
+		of(told.facts.Overrides[i].Waybill).TakeOverride(&told.facts.Overrides[i])
 	}
 	records, err := recordsOf(s, told.facts.Records)
 	if err != nil {
@@ -325,7 +325,7 @@ func TestDump(t *testing.T) {
 		"f partition 7 seq 4", "f partition 12 seq 1", "f partition 12 seq 3", "f partition 12 seq 7",
 		`g YT1234567890123 of "" goes on from SF7444400031887 of sf`,
 		"j YT1234567890123 of yto by kuaidi100",
-		"m clock", "m form", "m mark", "m next", "m node", "m partitions",
+		"m clock", "m folding", "m form", "m mark", "m next", "m node", "m partitions",
 		"q",
 		`r main "order 1" leads to SF7444400031887`,
 		`u sf "?"`,

@@ -24,6 +24,7 @@ const (
 	metaPartitions = "partitions" // 2 bytes
 	metaClock      = "clock"      // HLC: no reading given out is greater
 	metaNext       = "next"       // counters
+	metaFolding    = "folding"    // trace.AppendFolding: what the heads were folded under
 )
 
 // counters are the numbers that the writer gives out next, kept in the batch
@@ -92,6 +93,7 @@ func (s *Store) birth() error {
 		set(metaNode, binary.BigEndian.AppendUint64(nil, uint64(s.node)))
 		set(metaPartitions, binary.BigEndian.AppendUint16(nil, keys.Partitions))
 		set(metaNext, s.next.append(nil))
+		set(metaFolding, trace.AppendFolding(nil))
 	case len(form) != 4:
 		return fmt.Errorf("%s: it does not say its form: restore it from a backup", s.dir)
 	case binary.BigEndian.Uint32(form) > Form:
@@ -138,6 +140,11 @@ func (s *Store) recall() error {
 	if err != nil {
 		return err
 	}
+	folding, err := s.metaGet(metaFolding)
+	if err != nil {
+		return err
+	}
+	s.stale.Store(string(folding) != string(trace.AppendFolding(nil)))
 	s.node = trace.Origin(node)
 	s.reserved = trace.HLC(clock)
 	s.clock.Start(s.reserved)

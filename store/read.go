@@ -120,7 +120,12 @@ func readHeads(it *pebble.Iterator, t *trace.Trace, number, carrier string) erro
 		}
 		switch {
 		case carrier != "" && k.Waybill.Carrier != carrier:
-			t.Also = append(t.Also, k.Waybill.Carrier)
+			if err := other.SetHead(k.Waybill, value); err != nil {
+				return err
+			}
+			if !other.Head.Silent() {
+				t.Also = append(t.Also, k.Waybill.Carrier)
+			}
 		case !found:
 			if err := t.SetHead(k.Waybill, value); err != nil {
 				return err
@@ -268,7 +273,15 @@ func (s *Store) EachQuarantined(yield func(hash [16]byte, q *trace.Quarantined) 
 // EachUnmapped calls yield for every code that its source's table did not know, in
 // the order of source and code, until it returns false.
 func (s *Store) EachUnmapped(yield func(source, code string, u *trace.Unmapped) bool) error {
-	return s.scan([]byte{keys.KindUnmapped}, func(key, value []byte) (bool, error) {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.eachUnmapped(yield)
+}
+
+func (s *Store) eachUnmapped(yield func(source, code string, u *trace.Unmapped) bool) error {
+	return s.scanEntered([]byte{keys.KindUnmapped}, func(key, value []byte) (bool, error) {
 		k, err := keys.Parse(key)
 		if err != nil {
 			return false, err
@@ -338,6 +351,11 @@ func (s *Store) scan(prefix []byte, take func(key, value []byte) (bool, error)) 
 		return err
 	}
 	defer s.leave()
+	return s.scanEntered(prefix, take)
+}
+
+// scanEntered is scan for whoever has entered.
+func (s *Store) scanEntered(prefix []byte, take func(key, value []byte) (bool, error)) error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keys.End(nil, prefix)})
 	if err != nil {
 		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)

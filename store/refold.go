@@ -71,7 +71,23 @@ func (s *Store) Refold(ctx context.Context, mapping Mapping, notify bool, progre
 	if err == nil && more {
 		done.Codes, err = s.forgetMapped(mapping)
 	}
+	if err == nil && more && s.stale.Load() {
+		err = s.folded()
+	}
 	return done, err
+}
+
+// folded notes that all heads were folded under the settings of now.
+func (s *Store) folded() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.db.Set(keys.Meta(nil, metaFolding), trace.AppendFolding(nil), pebble.Sync); err != nil {
+		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+	}
+	s.stale.Store(false)
+	return nil
 }
 
 // eachHead calls yield for every waybill. It reads on from where it was, a stretch
@@ -127,9 +143,13 @@ func (s *Store) headsFrom(from *[]byte, most int, found *[]trace.Waybill) error 
 
 // forgetMapped removes those codes from the report that the tables know by now.
 func (s *Store) forgetMapped(mapping Mapping) (n uint64, err error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
 	b := s.db.NewBatch()
 	defer b.Close()
-	err = s.EachUnmapped(func(source, code string, u *trace.Unmapped) bool {
+	err = s.eachUnmapped(func(source, code string, u *trace.Unmapped) bool {
 		_, known := mapping(&trace.Event{Waybill: trace.Waybill{Number: u.Number}, Source: source, Code: code, ReasonCode: u.Reason})
 		if known {
 			n++
@@ -187,6 +207,7 @@ func (w *writer) remap(h *liveHead, mapping Mapping) error {
 			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 		}
 		if e.Taken == trace.Changed {
+			h.dirty = true // also where it is not shown
 			h.write(liveEvent{e.At.Local, e.ID, e.Append(nil)}, trace.EventRevised)
 		}
 	}

@@ -57,6 +57,7 @@ type Store struct {
 	closed  bool         // under reading
 
 	legs       atomic.Bool           // some parcel goes on under another number
+	stale      atomic.Bool           // heads were folded under other settings
 	waybills   atomic.Uint64         // how many there are
 	safe       atomic.Uint64         // highest seq that is synced
 	failed     atomic.Pointer[error] // why nothing can be written any more
@@ -138,6 +139,10 @@ func openError(dir string, err error) error {
 
 // Now is the next reading of the node's clock.
 func (s *Store) Now() trace.HLC { return s.clock.Now() }
+
+// Stale reports whether the heads were folded under other settings of the fold than
+// those of now, so that a Refold is due.
+func (s *Store) Stale() bool { return s.stale.Load() }
 
 // SafeMark is the highest seq of the feed that is synced. What is beyond it must
 // not leave the node.

@@ -47,8 +47,10 @@ func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
 		}
 		if !facts.Judged {
 			o.Origin = w.store.node
+			// A sister's clock may run ahead: who speaks last here has the last word.
+			o.Heard = max(o.Heard, h.head.Override.Heard+1)
 		}
-		if o.Taken = h.head.TakeOverride(o, facts.Judged); o.Taken == trace.Fresh {
+		if o.Taken = h.head.TakeOverride(o); o.Taken == trace.Fresh {
 			w.hear(o.Heard)
 			h.changed(facts.Judged, trace.Change{Kind: trace.Overrode, Heard: o.Heard, Override: o})
 		}

@@ -24,6 +24,7 @@ const (
 	batchEvents = 4096    // events that go into one batch
 	batchBytes  = 1 << 20 // and bytes of them; half a memtable would stop all else
 	depth       = 4       // batches under way to the disk at once
+	listWeight  = 64      // bytes that an event of a list weighs: in the feed, in its head, and in being judged
 )
 
 // reserveAhead is how far the clock is reserved on disk beyond what was used, so
@@ -98,6 +99,9 @@ func (s *Store) gather(first *request) []*request {
 				events += len(r.facts.Events)
 				for i := range r.facts.Events {
 					size += len(r.facts.Events[i].Value)
+				}
+				for i := range r.facts.Lists {
+					size += listWeight * len(r.facts.Lists[i].Has)
 				}
 			}
 			size += len(r.kept)

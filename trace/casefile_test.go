@@ -389,7 +389,7 @@ func (p *played) push(t testing.TB, facts *Facts) {
 	for i := range facts.Overrides {
 		o := &facts.Overrides[i]
 		o.Origin = caseOrigin
-		if p.room(o.Waybill).head.TakeOverride(o, false) == Repeat {
+		if p.room(o.Waybill).head.TakeOverride(o) == Repeat {
 			p.note("override %s", "repeat", o.Pair.Status.String())
 			continue
 		}
@@ -513,7 +513,7 @@ func (p *played) shuffled(t testing.TB, random *rand.Rand) (heads map[Waybill][]
 		case f.leg != nil:
 			q.room(f.leg.Waybill).head.TakeLeg(f.leg, true)
 		case f.override != nil:
-			q.room(f.override.Waybill).head.TakeOverride(f.override, true)
+			q.room(f.override.Waybill).head.TakeOverride(f.override)
 		}
 		if random.IntN(3) == 0 {
 			q.fold()
@@ -578,7 +578,11 @@ func (p *played) trace(t testing.TB, w Waybill) *Trace {
 		t.Fatalf("%s: the head of %s does not come back: %v", p.file.path, w.Number, err)
 	}
 	tr.Events = events(w)
-	for _, child := range tr.Children(Want{Legs: true}) {
+	var children []Waybill
+	for epoch := range tr.Head.Epochs() {
+		children = append(children, tr.Children(Want{Legs: true, Epoch: epoch + 1})...)
+	}
+	for _, child := range children {
 		if carrier, h := p.kin(child); h != nil {
 			of := Waybill{child.Number, carrier}
 			part := Part{Waybill: of, Events: events(of)}

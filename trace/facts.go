@@ -150,6 +150,10 @@ func (f *Facts) Judge(heard HLC, next func() HLC, name func(field string) string
 	f.Events = f.Events[:kept]
 	for i := range f.Lists {
 		l := &f.Lists[i]
+		if slices.ContainsFunc(f.Lists[i+1:], func(later List) bool { return later.Waybill == l.Waybill && later.Source == l.Source }) {
+			l.Has = nil // what was sent last in one push is the list
+			continue
+		}
 		slices.Sort(l.Has)
 		l.Has = slices.Compact(l.Has)
 		l.Heard = next()

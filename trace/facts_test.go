@@ -27,7 +27,7 @@ func TestListsOfFacts(t *testing.T) {
 		for i := range scans {
 			scans[i].Waybill = loose
 		}
-		f.OpenList(loose, "sf", 0)
+		f.OpenList(loose, "sf 0", 0)
 		add(1)
 		add(0)
 		add(1)
@@ -35,11 +35,11 @@ func TestListsOfFacts(t *testing.T) {
 			t.Error("a list of three items is taken for an empty one")
 		}
 		add(2) // an increment between
-		f.OpenList(loose, "sf", 1)
+		f.OpenList(loose, "sf 1", 1)
 		add(2)
 		f.Fault(9, "invalid_json", "", "x")
 		f.CloseList()
-		f.OpenList(loose, "sf", 2)
+		f.OpenList(loose, "sf 2", 2)
 		add(0)
 		add(3)
 		f.CloseList()

@@ -197,7 +197,7 @@ func (f *folding) step(x *Entry) {
 	if anomalous(now, to.Status) && ruleAnomaly.on() {
 		f.Anomalies++
 	}
-	if to.Status.Terminal() && to.Status != now {
+	if to.Status.Terminal() {
 		f.terminalAt, f.lateScans = x.pinned(), 0
 	}
 	f.goingBack = f.goingBack || to.Status == Returning

@@ -239,14 +239,10 @@ func (h *Head) TakeLeg(l *LegFact, judged bool) Taken {
 	return Fresh
 }
 
-// TakeOverride adds an operator's word; the one heard last counts. The same word
-// again is a repeat.
-func (h *Head) TakeOverride(o *Override, judged bool) Taken {
+// TakeOverride adds an operator's word; the one heard last counts.
+func (h *Head) TakeOverride(o *Override) Taken {
 	have := &h.Override
 	if !o.Stamp.After(have.Stamp) {
-		return Repeat
-	}
-	if !judged && have.Pair == o.Pair && have.Author == o.Author && have.Reason == o.Reason {
 		return Repeat
 	}
 	*have = Override{Pair: o.Pair, Author: o.Author, Reason: o.Reason, Stamp: o.Stamp}
@@ -391,26 +387,6 @@ func (h *Head) Silent() bool {
 	return len(h.Entries)+len(h.Told) == 0 && h.Records == 0 && h.Override == (Override{})
 }
 
-// Children are all numbers that the parcel may have gone on under, in any epoch,
-// each once; the carrier is empty where it was not named with the number.
-func (h *Head) Children() (all []Waybill) {
-	add := func(w Waybill) {
-		if w.Number != "" && !slices.Contains(all, w) {
-			all = append(all, w)
-		}
-	}
-	for i := range h.Legs {
-		add(h.Legs[i].Waybill)
-	}
-	for i := range h.Told {
-		add(h.Told[i].To.Waybill)
-	}
-	for i := range h.Entries {
-		add(h.Entries[i].Leg.Waybill)
-	}
-	return all
-}
-
 // Has reports whether an event has come.
 func (h *Head) Has(id ID) bool { return h.find(id) >= 0 }
 
@@ -428,11 +404,13 @@ func (h *Head) LocalOf(id ID) int64 {
 	return 0
 }
 
-// Newest is the pinned instant of the last event, in milliseconds since 1970;
-// where there is none, of the last leg.
+// Newest is the pinned instant of the last event that was not taken back, in
+// milliseconds since 1970; where there is none, of the last leg.
 func (h *Head) Newest() int64 {
-	if n := len(h.Entries); n > 0 {
-		return h.Entries[n-1].pinned()
+	for i := len(h.Entries) - 1; i >= 0; i-- {
+		if x := &h.Entries[i]; !x.Hidden() {
+			return x.pinned()
+		}
 	}
 	if n := len(h.Told); n > 0 {
 		return h.Told[n-1].Since

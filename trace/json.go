@@ -105,16 +105,23 @@ type Variant struct {
 // something else to the fold, or read otherwise in an answer.
 const foldVersion = 2
 
+// AppendFolding appends what heads are folded under beside their facts: the fold's
+// version and its settings. Heads that were folded under another are to be folded
+// anew.
+func AppendFolding(b []byte) []byte {
+	return append(binary.AppendVarint(append(b, foldVersion), int64(Folding.EpochAfter)), flag(Folding.HidePreTransit))
+}
+
 // AppendTag appends the weak entity tag of a trace in a variant, quotes and all:
 // a hash of the visible part of the head and of the variant. The head must have
 // been decoded. Two nodes with the same facts give the same tag.
 func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
 	sum := fnv.New64a()
 	var buf [512]byte
-	b := append(buf[:0], foldVersion, byte(v.Lang), flag(v.Desc), flag(v.Events), flag(v.Retracted), flag(v.Business), flag(v.Override))
+	b := append(buf[:0], byte(v.Lang), flag(v.Desc), flag(v.Events), flag(v.Retracted), flag(v.Business), flag(v.Override))
 	b = binary.BigEndian.AppendUint16(b, uint16(v.Fields))
 	b = binary.AppendUvarint(b, uint64(v.Epoch))
-	b = append(binary.AppendVarint(b, int64(Folding.EpochAfter)), flag(Folding.HidePreTransit))
+	b = AppendFolding(b)
 	b = appendPart(appendPart(b, t.Number), t.Carrier)
 	for _, names := range [][]string{t.Also, t.AlsoNumbers} {
 		b = binary.AppendUvarint(b, uint64(len(names)))
@@ -128,10 +135,13 @@ func (t *Trace) AppendTag(dst []byte, v Variant) []byte {
 			b = appendPart(b, r.Text)
 		}
 	}
-	if v.Retracted || v.Override || v.Epoch > 0 {
+	if v.deep() {
 		// Seldom asked for, and about what is not in the hash of what is shown.
 		sum.Write(b)
 		sum.Write(h.raw[:h.refsAt])
+		for i := range t.Legs {
+			sum.Write(t.Legs[i].Head.raw)
+		}
 		b = h.raw[h.refsEnd:]
 	} else {
 		b = h.appendVisible(b)

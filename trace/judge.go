@@ -17,9 +17,12 @@ const (
 
 // How many lists of a source a Judgement remembers.
 const (
-	firmKept    = 32
+	firmKept    = 128
 	doubtedKept = 32
 )
+
+// A doubt that is older than this is the first to be forgotten.
+const doubtStale = 24 * time.Hour
 
 // A Judgement is what judging the lists of one source of a waybill needs to
 // remember: the newest firm lists, and what was doubted. It belongs to one node.
@@ -31,7 +34,8 @@ type Judgement struct {
 // A FirmList stands for a list that was believed.
 type FirmList struct {
 	Stamp
-	Digest uint64 // over its events
+	Digest  uint64 // over its events
+	Partial bool   // it had more that was not understood, so one like it is no replay
 }
 
 // A DoubtedBy is what a doubtful list would have hidden and shown again.
@@ -63,6 +67,7 @@ func (h *Head) Judge(of Waybill, l *List, j *Judgement) (news bool) {
 	if newest < 0 {
 		return false
 	}
+	first, last := h.Entries[oldest].pinned(), h.Entries[newest].pinned()
 	epoch, source := v.epoch(newest), h.Entries[newest].Source
 	var left, restored []ID
 	listed, ends, behind := 0, false, true
@@ -76,12 +81,12 @@ func (h *Head) Judge(of Waybill, l *List, j *Judgement) (news bool) {
 		switch {
 		case here && x.Hidden() && l.Stamp.After(x.Hide):
 			restored = append(restored, x.ID)
-		case shown && i >= oldest:
+		case shown && x.pinned() >= first:
 			listed++
 			if !here && !l.Partial {
 				left = append(left, x.ID)
 				ends = ends || x.Pair.Status.Terminal()
-				behind = behind && i > newest
+				behind = behind && x.pinned() > last
 			}
 		}
 	}
@@ -93,7 +98,7 @@ func (h *Head) Judge(of Waybill, l *List, j *Judgement) (news bool) {
 		return false // the newest list again; after a doubtful one it speaks against the doubt
 	}
 
-	replay := !again && slices.ContainsFunc(j.Firm, func(f FirmList) bool { return f.Digest == own })
+	replay := !again && slices.ContainsFunc(j.Firm, func(f FirmList) bool { return f.Digest == own && !f.Partial })
 	l.Shows, l.Hides, l.Doubtful, l.Restores = l.Has, left, false, nil
 	if len(left)+len(restored) == 0 || !ruleDoubt.on() {
 		return true
@@ -167,13 +172,27 @@ func (j *Judgement) Note(l *List) (news bool) {
 		slices.Sort(all)
 		j.Doubted = append(j.Doubted, DoubtedBy{l.Stamp, digest(all), l.Hides, l.Restores})
 		slices.SortFunc(j.Doubted, func(a, b DoubtedBy) int { return a.Compare(b.Stamp) })
-		j.Doubted = j.Doubted[max(0, len(j.Doubted)-doubtedKept):]
-		return true
+		j.forgetDoubt()
+		return slices.ContainsFunc(j.Doubted, func(d DoubtedBy) bool { return d.Stamp == l.Stamp })
 	}
-	j.Firm = append(j.Firm, FirmList{l.Stamp, digest(l.Shows)})
+	j.Firm = append(j.Firm, FirmList{l.Stamp, digest(l.Shows), l.Partial})
 	slices.SortFunc(j.Firm, func(a, b FirmList) int { return b.Compare(a.Stamp) })
 	j.Firm = j.Firm[:min(len(j.Firm), firmKept)]
-	return true
+	return slices.ContainsFunc(j.Firm, func(f FirmList) bool { return f.Stamp == l.Stamp })
+}
+
+// forgetDoubt makes room: for the oldest doubt is the one that makes a correction
+// firm, it goes only when it is stale; else the second newest does.
+func (j *Judgement) forgetDoubt() {
+	n := len(j.Doubted)
+	if n <= doubtedKept {
+		return
+	}
+	at := n - 2
+	if j.Doubted[n-1].Heard.Milli()-j.Doubted[0].Heard.Milli() > doubtStale.Milliseconds() {
+		at = 0
+	}
+	j.Doubted = slices.Delete(j.Doubted, at, at+1)
 }
 
 // judgementForm is the first byte of a stored judgement.
@@ -183,7 +202,7 @@ const judgementForm = 1
 func (j *Judgement) Append(dst []byte) []byte {
 	dst = binary.AppendUvarint(append(dst, judgementForm), uint64(len(j.Firm)))
 	for _, f := range j.Firm {
-		dst = binary.BigEndian.AppendUint64(appendStamp(dst, f.Stamp), f.Digest)
+		dst = append(binary.BigEndian.AppendUint64(appendStamp(dst, f.Stamp), f.Digest), flag(f.Partial))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(j.Doubted)))
 	for _, d := range j.Doubted {
@@ -207,7 +226,10 @@ func DecodeJudgement(j *Judgement, value []byte) error {
 		return fmt.Errorf("judgement of form %d: %w", form, ErrInvalid)
 	}
 	for range r.count() {
-		j.Firm = append(j.Firm, FirmList{r.stamp(), r.uint64()})
+		f := FirmList{Stamp: r.stamp(), Digest: r.uint64()}
+		partial := r.byte()
+		f.Partial, r.bad = partial == 1, r.bad || partial > 1
+		j.Firm = append(j.Firm, f)
 	}
 	for range r.count() {
 		d := DoubtedBy{Stamp: r.stamp(), Digest: r.uint64()}

@@ -240,35 +240,58 @@ func TestJudgeOfNothing(t *testing.T) {
 	}
 }
 
-// The newest 32 lists are remembered; older ones are not known when they come again.
+// The newest lists are remembered, and of doubts the oldest that are not stale: it
+// is they that make a correction firm. What is forgotten is no news a second time.
 func TestJudgementForgets(t *testing.T) {
-	var lines []string
-	for i := range 35 {
-		lines = append(lines, fmt.Sprintf("2026-02-%02d %02d:00:00 in_transit", 1+i/24, i%24))
-	}
-	d := newDesk(t, lines...)
-	for i := range 35 {
-		labels := make([]string, i+1)
-		for j := range labels {
-			labels[j] = string(rune('a' + j))
-		}
-		if got := d.hear(strings.Join(labels, " "), time.Duration(i)*time.Minute); got != "news" {
-			t.Fatalf("list %d: %s", i, got)
+	var j Judgement
+	minute := func(n int) Stamp { return Stamp{HLCAt(noon + int64(n)*60_000), 9} }
+	for i := range firmKept + 3 {
+		if !j.Note(&List{Stamp: minute(i), Shows: []ID{ID(i)}}) {
+			t.Fatalf("list %d is not noted", i)
 		}
 	}
-	if n := len(d.judge.Firm); n != firmKept {
-		t.Errorf("%d lists are remembered, want %d", n, firmKept)
+	if j.Note(&List{Stamp: minute(1), Shows: []ID{1}}) || len(j.Firm) != firmKept || j.Firm[0].Stamp != minute(firmKept+2) {
+		t.Errorf("%d lists are remembered, want the last %d", len(j.Firm), firmKept)
 	}
-	for i, f := range d.judge.Firm[1:] {
-		if !d.judge.Firm[i].After(f.Stamp) {
+	for i, f := range j.Firm[1:] {
+		if !j.Firm[i].After(f.Stamp) {
 			t.Fatalf("list %d is not older than the one before", i+1)
 		}
 	}
-	for i := range 2 * doubtedKept {
-		d.judge.Note(&List{Stamp: Stamp{HLCAt(noon) + HLC(i), 9}, Doubtful: true, Hides: []ID{ID(i)}})
+	doubts := func() (minutes []int) {
+		for _, d := range j.Doubted {
+			minutes = append(minutes, int(d.Heard.Milli()-noon)/60_000)
+		}
+		return minutes
 	}
-	if n := len(d.judge.Doubted); n != doubtedKept || d.judge.Doubted[n-1].Hides[0] != 2*doubtedKept-1 {
-		t.Errorf("%d doubts are remembered, want the last %d", n, doubtedKept)
+	for i := range 2 * doubtedKept {
+		j.Note(&List{Stamp: Stamp{minute(i).Heard, 10}, Doubtful: true, Hides: []ID{ID(i)}})
+	}
+	if got := doubts(); len(got) != doubtedKept || got[0] != 0 || got[doubtedKept-1] != 2*doubtedKept-1 {
+		t.Errorf("doubts of the minutes %v are remembered, want the first and the last", got)
+	}
+	j.Note(&List{Stamp: Stamp{minute(25 * 60).Heard, 10}, Doubtful: true})
+	if got := doubts(); len(got) != doubtedKept || got[0] != 1 || got[doubtedKept-1] != 25*60 {
+		t.Errorf("a day later doubts of the minutes %v are remembered, want the stalest gone", got)
+	}
+}
+
+// A list that comes every minute without a false end is believed after half an hour,
+// however many came meanwhile, each with a scan more.
+func TestManyDoubtsDoNotHideEachOther(t *testing.T) {
+	lines := []string{"2026-02-01 00:00:00 in_transit", "2026-02-01 01:00:00 delivered"}
+	for i := range 60 {
+		lines = append(lines, fmt.Sprintf("2026-02-02 %02d:%02d:00 in_transit", i/60, i%60))
+	}
+	d := newDesk(t, lines...)
+	d.hear("a b", 0)
+	labels := []string{"a"}
+	for i := range 60 {
+		labels = append(labels, string(rune('c'+i)))
+		got := d.hear(strings.Join(labels, " "), time.Duration(i+1)*time.Minute)
+		if firm := !strings.Contains(got, "doubt"); firm != (i >= 30) {
+			t.Fatalf("list %d, %d minutes after the first doubt: %s", i, i, got)
+		}
 	}
 }
 

@@ -117,7 +117,7 @@ func (r *replica) take(batch ...telling) (brought []Taken) {
 		case f.leg != nil:
 			h.TakeLeg(f.leg, true)
 		case f.word != nil:
-			h.TakeOverride(f.word, true)
+			h.TakeOverride(f.word)
 		}
 	}
 	kin := func(child Waybill) (carrier string, found *Head) {

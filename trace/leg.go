@@ -163,11 +163,12 @@ func follow(legs []Leg, kin Kin) (known []Leg, steps []*Entry) {
 		}
 		if child != nil {
 			v := child.view(carrier)
-			epoch := v.underWay(l.Since)
-			l.Child = child.hashOf(v, epoch)
-			for j := range child.Entries {
-				if v.epoch(j) == epoch && v.shown(j) {
-					steps = append(steps, &child.Entries[j])
+			if epoch := v.underWay(l.Since); epoch >= 0 {
+				l.Child = child.hashOf(v, epoch)
+				for j := range child.Entries {
+					if v.epoch(j) == epoch && v.shown(j) {
+						steps = append(steps, &child.Entries[j])
+					}
 				}
 			}
 		}
@@ -178,12 +179,30 @@ func follow(legs []Leg, kin Kin) (known []Leg, steps []*Entry) {
 
 // underWay is the first epoch that had not ended at a moment: the parcel that goes
 // on under a number is the one that moves then, not one that had it later. Where
-// all had ended it is the last.
+// all had ended it is the last; but -1 where that one ended so long before that the
+// number was free: then the parcel has not been seen under it yet.
 func (v *view) underWay(ms int64) int {
 	for i := range v.h.Entries {
 		if v.shown(i) && v.h.Entries[i].pinned() >= ms {
 			return v.epoch(i)
 		}
 	}
+	if v.free(v.epochs-1, ms) {
+		return -1
+	}
 	return v.epochs - 1
+}
+
+// free reports whether an epoch had ended so long before a moment that the number
+// may have been another parcel's by then.
+func (v *view) free(epoch int, ms int64) bool {
+	var f folding
+	last := int64(0)
+	for i := range v.h.Entries {
+		if v.epoch(i) == epoch && v.shown(i) {
+			f.step(&v.h.Entries[i])
+			last = v.h.Entries[i].pinned()
+		}
+	}
+	return ruleEpoch.on() && f.Pair.Status.Terminal() && ms-last >= Folding.EpochAfter.Milliseconds()
 }

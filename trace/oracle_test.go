@@ -277,14 +277,29 @@ func (n *naive) shown(epoch int) (entries []*Entry, hash uint64) {
 	return entries, hash
 }
 
-// at is the epoch of a moment: the last that had begun.
+// at is the epoch of a moment: the last that had begun, or the next one where the
+// number was free by then.
 func (n *naive) at(moment time.Time) (epoch int) {
 	for i := range n.h.Entries {
 		if !naivePin(&n.h.Entries[i]).After(moment) {
 			epoch = max(epoch, n.epoch[i])
 		}
 	}
+	if n.free(epoch, moment) && slices.Contains(n.epoch, epoch+1) {
+		return epoch + 1
+	}
 	return epoch
+}
+
+// free: the epoch's parcel had ended sixty days before the moment, or longer.
+func (n *naive) free(epoch int, moment time.Time) bool {
+	steps, _ := n.shown(epoch)
+	if len(steps) == 0 {
+		return false
+	}
+	slices.SortStableFunc(steps, func(a, b *Entry) int { return naiveOrder(*a, *b) })
+	last := naivePin(steps[len(steps)-1])
+	return ends[naiveWalk(steps, tally{}).Pair.Status] && !moment.Before(last.AddDate(0, 0, 60))
 }
 
 // journey tells the last parcel's journey, over the numbers that it went on under.
@@ -305,16 +320,19 @@ func (n *naive) journey(kin func(Waybill) *naive, seen tally) {
 			continue
 		}
 		if child != nil {
-			epoch := 0 // that was under way
+			epoch, moves := 0, false // that was under way
 			for i := len(child.h.Entries) - 1; i >= 0; i-- {
 				late := !naivePin(&child.h.Entries[i]).Before(time.UnixMilli(l.Since)) && !child.hidden[i] && !child.told[i]
 				if late || i == len(child.h.Entries)-1 {
 					epoch = child.epoch[i]
 				}
+				moves = moves || late
 			}
-			var more []*Entry
-			more, l.Child = child.shown(epoch)
-			steps = append(steps, more...)
+			if moves || !child.free(epoch, time.UnixMilli(l.Since)) {
+				var more []*Entry
+				more, l.Child = child.shown(epoch)
+				steps = append(steps, more...)
+			}
 		}
 		n.h.Legs = append(n.h.Legs, l)
 	}
@@ -499,9 +517,9 @@ func naiveWalk(steps []*Entry, seen tally) (m Meaning) {
 		this := Moment{At: x.At, Known: true}
 		if to.Status != now {
 			m.Since = this
-			if ends[to.Status] {
-				ended, scans = at, 0
-			}
+		}
+		if ends[to.Status] {
+			ended, scans = at, 0
 		}
 		m.Pair, back = to, back || to.Status == Returning
 		if to.Status == Delivered && !m.First.Known {
@@ -530,13 +548,14 @@ func naiveJudge(known []telling, l *List) (want List, news bool) {
 	for _, id := range l.Has {
 		has[id] = true
 	}
-	oldest, newest := -1, -1
+	newest := -1
+	var begins, finishes time.Time
 	for i := range n.h.Entries {
 		if has[n.h.Entries[i].ID] {
-			newest = i
-			if oldest < 0 {
-				oldest = i
+			if finishes = naivePin(&n.h.Entries[i]); newest < 0 {
+				begins = finishes
 			}
+			newest = i
 		}
 	}
 	var left, again []ID
@@ -549,11 +568,11 @@ func naiveJudge(known []telling, l *List) (want List, news bool) {
 		if n.hidden[i] && has[x.ID] {
 			again = append(again, x.ID)
 		}
-		if !n.hidden[i] && x.Show != (Stamp{}) && i >= oldest {
+		if !n.hidden[i] && x.Show != (Stamp{}) && !naivePin(x).Before(begins) {
 			could++
 			if !has[x.ID] && !l.Partial {
 				left = append(left, x.ID)
-				over, behind = over || ends[x.Pair.Status], behind && i > newest
+				over, behind = over || ends[x.Pair.Status], behind && naivePin(x).After(finishes)
 			}
 		}
 	}
@@ -580,7 +599,7 @@ func naiveJudge(known []telling, l *List) (want List, news bool) {
 		})
 	}
 	same := len(firm) > 0 && set(firm[0]) == set(&want)
-	replay := !same && slices.ContainsFunc(firm, func(o *List) bool { return set(o) == set(&want) })
+	replay := !same && slices.ContainsFunc(firm, func(o *List) bool { return set(o) == set(&want) && !o.Partial })
 	change := len(left)+len(again) > 0
 	if same && !change && (len(doubted) == 0 || doubted[0].Heard < firm[0].Heard || doubted[0].Heard == firm[0].Heard && doubted[0].Origin < firm[0].Origin) {
 		return want, false

@@ -139,10 +139,10 @@ func TestTagOfWhatIsShown(t *testing.T) {
 			d.hear("a b c d e f", 2*time.Hour)
 		}, false, true},
 		{"a word of an operator", func(d *desk) {
-			d.head.TakeOverride(&Override{Pair: d.head.Pair, Author: "li", Reason: "so it is", Stamp: Stamp{1, 1}}, false)
+			d.head.TakeOverride(&Override{Pair: d.head.Pair, Author: "li", Reason: "so it is", Stamp: Stamp{1, 1}})
 		}, true, true},
 		{"a word that was withdrawn", func(d *desk) {
-			d.head.TakeOverride(&Override{Author: "li", Reason: "so it is", Stamp: Stamp{1, 1}}, false)
+			d.head.TakeOverride(&Override{Author: "li", Reason: "so it is", Stamp: Stamp{1, 1}})
 		}, false, true},
 		{"a leg that was told", func(d *desk) {
 			d.head.TakeLeg(&LegFact{To: LegTo{Waybill{"AAAA1", "usps"}, LastMile}, Since: noon}, false)

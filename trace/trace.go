@@ -31,35 +31,41 @@ type Part struct {
 // A Want says what is to be read of a waybill beside its head.
 type Want struct {
 	Events  bool
-	Legs    bool // the heads of all legs, for an older epoch
+	Legs    bool // the heads of the legs
 	Records bool
+	Epoch   int // whose legs, as in Variant
 }
 
 // Wants says what a variant shows.
 func (v *Variant) Wants() Want {
-	return Want{Events: v.Events && v.Fields.has("events"), Legs: v.Epoch > 0,
+	return Want{Events: v.Events && v.Fields.has("events"), Legs: v.deep(), Epoch: v.Epoch,
 		Records: v.Fields.has("charges") || v.Business && v.Fields.has("business")}
 }
 
+// deep reports whether a variant shows what the head's hashes do not cover: then
+// its tag covers the whole head, and those of the legs.
+func (v *Variant) deep() bool { return v.Retracted || v.Override || v.Epoch > 0 }
+
 // Children are the numbers whose heads are to be read for what is wanted: those of
-// the newest epoch's legs, or of all.
+// the legs of one epoch.
 func (t *Trace) Children(want Want) (all []Waybill) {
-	switch {
-	case want.Legs:
-		return t.Head.Children()
-	case want.Events:
-		for i := range t.Head.Legs {
-			if t.Head.Legs[i].Child != 0 {
-				all = append(all, t.Head.Legs[i].Waybill)
-			}
-		}
+	if !want.Legs && !want.Events {
+		return nil
+	}
+	v := Variant{Epoch: want.Epoch}
+	legs := t.Head.Legs
+	if epoch := t.epoch(v); epoch != t.Head.Earlier {
+		legs = t.Head.drawLegs(t.Waybill, t.Head.view(t.Carrier), epoch)
+	}
+	for i := range legs {
+		all = append(all, legs[i].Waybill)
 	}
 	return all
 }
 
-// Lacks reports whether there is more to be read of what is wanted than the head.
+// Lacks reports whether there is more to be read of what is wanted than heads.
 func (t *Trace) Lacks(want Want) bool {
-	return want.Events || len(t.Children(want)) > 0 || want.Records && t.Head.Records != 0
+	return want.Events || want.Records && t.Head.Records != 0
 }
 
 // Reset empties t and keeps its memory.

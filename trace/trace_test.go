@@ -29,7 +29,7 @@ func TestWants(t *testing.T) {
 		{"charges", Variant{Fields: fields("charges")}, Want{Records: true}},
 		{"business events that nobody asked for", Variant{Fields: fields("business")}, Want{}},
 		{"business events", Variant{Fields: fields("business"), Business: true}, Want{Records: true}},
-		{"a parcel before", Variant{Fields: fields("status"), Epoch: 1}, Want{Legs: true}},
+		{"a parcel before", Variant{Fields: fields("status"), Epoch: 1}, Want{Legs: true, Epoch: 1}},
 	} {
 		if got := c.v.Wants(); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
@@ -57,8 +57,9 @@ func TestChildrenThatAreRead(t *testing.T) {
 	}{
 		{Want{}, nil, false},
 		{Want{Records: true}, nil, false},
-		{Want{Events: true}, []Waybill{{"AAAA1", "yto"}}, true},
-		{Want{Legs: true}, []Waybill{{"AAAA1", "yto"}, {"AAAA2", "usps"}, {"AAAA2", ""}}, true},
+		{Want{Events: true}, []Waybill{{"AAAA1", "yto"}, {"AAAA2", "usps"}}, true},
+		{Want{Legs: true}, []Waybill{{"AAAA1", "yto"}, {"AAAA2", "usps"}}, false},
+		{Want{Legs: true, Epoch: 1}, []Waybill{{"AAAA1", "yto"}, {"AAAA2", "usps"}}, false},
 	} {
 		if got := tr.Children(c.want); !slices.Equal(got, c.legs) {
 			t.Errorf("%+v: legs %v, want %v", c.want, got, c.legs)
@@ -87,7 +88,7 @@ func TestSilent(t *testing.T) {
 	}
 	for name, tell := range map[string]func(*Head){
 		"a leg":    func(h *Head) { h.TakeLeg(&LegFact{To: LegTo{Waybill{"AAAA1", ""}, LastMile}, Since: 5}, false) },
-		"a word":   func(h *Head) { h.TakeOverride(&Override{Author: "li", Stamp: Stamp{1, 1}}, false) },
+		"a word":   func(h *Head) { h.TakeOverride(&Override{Author: "li", Stamp: Stamp{1, 1}}) },
 		"a record": func(h *Head) { h.Records = 1 },
 		"a scan": func(h *Head) {
 			if _, err := h.Take(sealed(journey(t, "2026-03-01 10:00:00 unknown")[0]), nil); err != nil {

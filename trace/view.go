@@ -179,13 +179,18 @@ func (v *view) start(epoch int) int {
 }
 
 // epochAt is the epoch that a moment belongs to, in milliseconds since 1970: the
-// last that had begun by then, or the first.
+// last that had begun by then, or the first. Where that one had ended so long before
+// that the number was free, it is the next, if there is one: what is booked comes
+// before its parcel.
 func (v *view) epochAt(ms int64) int {
 	epoch := 0
 	for i := range v.h.Entries {
 		if n := v.epoch(i); n > epoch && v.h.Entries[i].pinned() <= ms {
 			epoch = n
 		}
+	}
+	if epoch+1 < v.epochs && v.free(epoch, ms) {
+		epoch++
 	}
 	return epoch
 }

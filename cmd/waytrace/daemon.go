@@ -111,6 +111,7 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	g := &guards{keys: keys, everybody: c.InsecureNoAuth, open: loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt}
 
+	d.foldAnew(s, mappingOf(known))
 	a := &admin{store: s, kept: kept, replayer: in.Replayer(shelf{kept}, known), mapping: mappingOf(known),
 		carriers: known, started: time.Now(), draining: d.draining.Load}
 	operators := *g
@@ -205,6 +206,32 @@ func (d *daemon) tend(kept *store.Quarantine) {
 	}()
 	d.onStop("quarantine", func() error {
 		stop()
+		<-done
+		return nil
+	})
+}
+
+// foldAnew folds everything behind the daemon's back where the settings of the fold
+// have changed since it ran last.
+func (d *daemon) foldAnew(s *store.Store, mapping store.Mapping) {
+	if !s.Stale() {
+		return
+	}
+	d.log.Warn("the settings of the fold have changed: folding all parcels anew; until that is done some may show what they meant before")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		sum, err := s.Refold(context.Background(), mapping, false, func(store.Refolded) bool { return !d.draining.Load() })
+		switch {
+		case err != nil:
+			d.log.Error("folding anew failed: run `waytrace refold`", "err", err)
+		case s.Stale():
+			d.log.Warn("folding anew was cut off: the next start begins again")
+		default:
+			d.log.Info("all parcels are folded anew", "parcels", sum.Waybills, "changed", sum.Changed)
+		}
+	}()
+	d.onStop("folding anew", func() error {
 		<-done
 		return nil
 	})

@@ -55,6 +55,10 @@ type Push struct {
 	// verifies the signature of every request before anything else.
 	Signed bool
 
+	// Hidden are the names of parameters that are credentials: they are taken out of
+	// what quarantine keeps.
+	Hidden []string
+
 	// Decode appends what the body says to facts: an event for each item that is
 	// understood, with all that the source said but for Heard, and a fault for
 	// each that is not. Every string it appends is its own: nothing refers into r.

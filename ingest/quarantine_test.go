@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"waytrace/carriers"
 	"waytrace/trace"
 )
 
@@ -104,5 +105,22 @@ func TestKeptFaults(t *testing.T) {
 		if got := carriersOf(callOf(carriers)); strings.Join(got, " ") != strings.Join(carriers, " ") || len(got) != len(carriers) {
 			t.Errorf("%q became %q", carriers, got)
 		}
+	}
+}
+
+// Credentials are not kept with a request that is.
+func TestCredentialsAreNotKept(t *testing.T) {
+	hidden := []string{"access_token", "_aop_signature"}
+	r := &carriers.Request{Query: "a=1&access_token=x&_aop%5Fsignature=y&b=%", Body: []byte("access_token=z&c=2&access_token")}
+	kept := withoutCredentials(r, hidden)
+	if kept.Query != "a=1&b=%" || string(kept.Body) != "c=2" {
+		t.Errorf("kept %q and %q", kept.Query, kept.Body)
+	}
+	if r.Query == kept.Query || len(r.Body) == len(kept.Body) {
+		t.Error("the request itself was changed")
+	}
+	inJSON := &carriers.Request{Body: []byte(`{"a":"access_token=z&c"}`)}
+	if kept := withoutCredentials(inJSON, hidden); string(kept.Body) != string(inJSON.Body) {
+		t.Errorf("a body that is no form: %s", kept.Body)
 	}
 }

@@ -4,11 +4,12 @@
 // charges (claimCharge).
 //
 // New makes the carrier from its settings. decode finds the call, verifies its
-// signature and finds its argument in a body of JSON, a form or a query
-// (request.go); a file for each call makes facts of that (trace.go, bizevent.go,
-// charge.go); answer.go has the answers and outgoing.go plays the company. The
-// tables of parameters, the sub-codes and the signature are in
-// carriers/alibaba/wire; codes.csv says what the codes of a trace mean.
+// signature and finds its argument in a body of JSON, a form or a query (request.go;
+// where there is a secret not in JSON, which the signature does not cover); a file for
+// each call makes facts of that (trace.go, bizevent.go, charge.go); answer.go has the
+// answers and outgoing.go plays the company. The tables of parameters, the sub-codes
+// and the signature are in carriers/alibaba/wire; codes.csv says what the codes of a
+// trace mean.
 //
 // All three name the order (aliOrderNo) and no waybill: the order is filed as a
 // waybill of carrier alibaba under that number, which is its reference too.
@@ -38,7 +39,7 @@ type Settings struct {
 	carriers.Door `embed:"" yaml:",inline"`
 
 	AppKey  string   `name:"app-key" help:"App key that must end a path of the gateway, /openapi/param2/…/<app key>; empty lets any." yaml:"app_key"`
-	Secrets []string `name:"secrets" help:"App secrets, two at once for rotation. With one, every push must be signed (_aop_signature)." yaml:"secrets"`
+	Secrets []string `name:"secrets" help:"App secrets, two at once for rotation. With one, every push must be signed (_aop_signature), its arguments sent as form fields or query: a signature covers no JSON." yaml:"secrets"`
 }
 
 // Carrier makes the carrier, unless a setting is wrong: ErrInvalid, without the
@@ -72,6 +73,7 @@ func New(s Settings) carriers.Carrier {
 			Calls:    calls[:],
 			Gateway:  gateway,
 			ByGet:    true,
+			Hidden:   []string{"access_token", wire.Signature},
 			Signed:   len(s.Secrets) > 0,
 			Decode:   d.decode,
 			Names:    names,

@@ -54,6 +54,9 @@ func TestFormsAreTwins(t *testing.T) {
 		"both":             {Call: callTrace, Query: "aliOrderNo=" + orderNo, Body: []byte(url.Values{"traceInfos": {list}}.Encode())},
 		"list as text":     {Call: callTrace, Body: []byte(notify(string(trace.AppendString(nil, list))))},
 		"gateway":          {Path: gateway + "1/ns/notifyTrace/key", Body: []byte(members)},
+		"one in capitals":  {Call: callTrace, Body: []byte(url.Values{"Request": {notify(list)}}.Encode())},
+		"PARAM":            {Call: callTrace, Query: url.Values{"PARAM": {notify(list)}}.Encode()},
+		"Data":             {Call: callTrace, Body: []byte(url.Values{"Data": {notify(list)}}.Encode())},
 		"byte order mark":  {Call: callTrace, Body: []byte("\xef\xbb\xbf" + notify(list))},
 	} {
 		got, _, err := decode(Settings{}, r)
@@ -87,6 +90,10 @@ func TestSignature(t *testing.T) {
 		return r
 	}
 	asJSON := carriers.Request{Path: good.Path, Body: []byte(notify(journey(1))), Query: "_aop_signature=" + wire.Sign(path, nil, "new-secret")}
+	beside := func(body string) carriers.Request { // what is signed is in the query
+		return carriers.Request{Path: good.Path, Query: string(good.Body), Body: []byte(body)}
+	}
+	const forged = "aliOrderNo=ALS20240318000922"
 	both := Settings{Secrets: []string{"new-secret", "old-secret"}}
 	for _, c := range []struct {
 		name string
@@ -99,8 +106,32 @@ func TestSignature(t *testing.T) {
 		{"the secret of nobody", both, signed("any-secret", path, params...), false},
 		{"at our own door", both, signed("new-secret", "push/alibaba/notifyTrace", params...), true},
 		{"in the query", both, carriers.Request{Path: good.Path, Query: string(good.Body)}, true},
-		{"over JSON", both, asJSON, true},
-		{"over JSON, another query", both, change(asJSON, func(r *carriers.Request) { r.Query += "&access_token=t" }), false},
+		{"in the query, with an empty body", both, beside(" \n"), true},
+		{"in query and form", both, func() carriers.Request {
+			r := signed("new-secret", path, append(params, wire.Param{Name: "access_token", Value: "t"})...)
+			r.Body, r.Query = []byte(strings.Replace(string(r.Body), "access_token=t&", "", 1)), "access_token=t"
+			return r
+		}(), true},
+		{"over the bare path, for JSON", both, asJSON, false},
+		{"in the query, for JSON", both, beside(notify(journey(1))), false},
+		{"in the query, for a list", both, beside("[" + notify(journey(1)) + "]"), false},
+		{"in the query, for JSON behind blanks", both, beside("\xef\xbb\xbf\r\n" + notify(journey(1))), false},
+		{"in the query, for XML", both, beside("<a/>"), false},
+		{"in the query, for another form", both, beside(forged), false},
+		{"in the query, for JSON in a form", both, beside(url.Values{"request": {notify(journey(1))}}.Encode()), false},
+		{"in the query, for JSON as text", both, beside(`"` + notify(journey(1)) + `"`), false},
+		{"in the query, for JSON, out of quarantine", both, change(asJSON, func(r *carriers.Request) { r.Kept = true }), true},
+		{"twice", both, change(good, func(r *carriers.Request) { r.Query = "_aop_signature=0" }), false},
+		{"twice, in another case", both, signed("new-secret", path, append(params, wire.Param{Name: "_AOP_signature", Value: "0"})...), false},
+		{"a parameter twice", both, signed("new-secret", path, append(params, params[0])...), false},
+		{"a parameter twice, in another case", both, signed("new-secret", path, append(params, wire.Param{Name: "aliorderno", Value: orderNo})...), false},
+		{"a parameter in two pieces", both, func() carriers.Request {
+			// Of what is signed together nobody can tell where one parameter ends.
+			whole := wire.Param{Name: "request", Value: "[]request" + notify(journey(1))}
+			pieces := url.Values{wire.Signature: {wire.Sign(path, []wire.Param{whole}, "new-secret")}, "request": {"[]", notify(journey(1))}}
+			return carriers.Request{Path: good.Path, Body: []byte(pieces.Encode())}
+		}(), false},
+		{"a parameter twice, without a secret", Settings{}, change(good, func(r *carriers.Request) { r.Query = forged }), true},
 		{"another path", both, change(good, func(r *carriers.Request) { r.Path = strings.Replace(r.Path, "100200", "100201", 1) }), false},
 		{"another call", both, change(signed("new-secret", "push/alibaba/notifyTrace", params...), func(r *carriers.Request) { r.Call = callCharge }), false},
 		{"a byte of a value", both, change(good, func(r *carriers.Request) { r.Body = []byte(strings.Replace(string(r.Body), "S_TH_IN", "S_TH_IM", 1)) }), false},
@@ -253,6 +284,8 @@ func TestAnswers(t *testing.T) {
 		{fmt.Errorf("on the way: %w", wire.Violation{Code: wire.TooLong, Field: "location", Limit: "32"}),
 			`{"isSuccess":false,"errorCode":"4012","message":"location: 长度必须小于或等于最大长度 32"}`},
 		{trace.ErrUnauthorized, `{"isSuccess":false,"errorCode":"4106","message":"没有权限: 签名、令牌或来源IP未获允许"}`},
+		{trace.Problemf(trace.ErrUnauthorized, unsignedBody, "x"),
+			`{"isSuccess":false,"errorCode":"4106","message":"没有权限: 签名不覆盖此类报文体,请将参数作为表单字段或查询参数签名并发送"}`},
 		{trace.ErrUnavailable, `{"isSuccess":false,"errorCode":"5001","message":"业务处理过程出现错误: 系统繁忙,请稍后重试"}`},
 		{trace.Problemf(trace.ErrUnavailable, "busy", "raise it"), `{"isSuccess":false,"errorCode":"5001","message":"业务处理过程出现错误: 系统繁忙,请稍后重试"}`},
 		{errors.New("of no kind"), `{"isSuccess":false,"errorCode":"5001","message":"业务处理过程出现错误: 系统繁忙,请稍后重试"}`},
@@ -393,7 +426,7 @@ func TestMap(t *testing.T) {
 func TestLeniencesAreCounted(t *testing.T) {
 	all := map[string]*metrics.Counter{
 		"order_no": orderNoLength, "event_time": eventTime, "event_code": eventCode, "blank": blankInCode, "unknown": otherUnknown,
-		"list": chargeItemList, "status": statusDefault, "offset": timeWithoutZone,
+		"list": chargeItemList, "status": statusDefault, "offset": timeWithoutZone, "plus": unescapedPlus, "order_no_blanks": orderNoBlanks,
 	}
 	for _, c := range []struct{ file, want string }{
 		{"trace-journey", ""},
@@ -406,6 +439,9 @@ func TestLeniencesAreCounted(t *testing.T) {
 		{"lenient-unknown-spellings", "unknown 1"},
 		{"lenient-event-codes", "event_code 7"},
 		{"lenient-time-without-offset", "offset 1"},
+		{"lenient-unescaped-plus", "plus 2"},
+		{"lenient-unescaped-plus-event", "plus 1"},
+		{"lenient-order-no-with-blanks", "order_no_blanks 1"},
 		{"lenient-charge-item-list", "list 1"},
 		{"lenient-event-without-status", "status 1"},
 		{"lenient-event-code-with-blank", "blank 1"},

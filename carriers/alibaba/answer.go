@@ -37,6 +37,8 @@ func failureOf(err error) (subCode, message string) {
 	more := ""
 	p, isProblem := errors.AsType[*trace.Problem](err)
 	switch {
+	case isProblem && p.Code == unsignedBody:
+		subCode, more = wire.NoPermission, "签名不覆盖此类报文体,请将参数作为表单字段或查询参数签名并发送"
 	case errors.Is(err, trace.ErrUnauthorized):
 		subCode, more = wire.NoPermission, "签名、令牌或来源IP未获允许"
 	case isProblem && p.Code == "unknown_call":

@@ -73,6 +73,7 @@ func understandBizEvent(argument []byte, facts *trace.Facts) error {
 	if err := readArgument(argument, &in); err != nil {
 		return err
 	}
+	in.AliOrderNo = trimmed(in.AliOrderNo)
 	in.EventCode = withoutBlanks(in.EventCode)
 	if !in.Status.Given() {
 		statusDefault.Inc()

@@ -60,6 +60,7 @@ func understandCharge(argument []byte, facts *trace.Facts) error {
 	if err := readArgument(argument, &in); err != nil {
 		return err
 	}
+	in.AliOrderNo = trimmed(in.AliOrderNo)
 	items := in.charges()
 	wrong := claimRules.Check(in.AliOrderNo, in.BatchID, items)
 	var charges []trace.Charge

@@ -14,6 +14,7 @@ import (
 // both is taken. Which of it comes is counted, repeats too.
 var (
 	orderNoLength   = leniences("order_no_length")     // the table has 17 characters, the samples 13
+	orderNoBlanks   = leniences("order_no_blanks")     // blanks around it
 	eventTime       = leniences("event_time")          // a trace's time: traceTime in the table, eventTime in the sample
 	eventCode       = leniences("event_code")          // the sample's trace has a code out of the EventCodes
 	blankInCode     = leniences("blank_in_code")       // the document's columns break codes
@@ -21,6 +22,7 @@ var (
 	chargeItemList  = leniences("charge_item_list")    // chargeItemArray in the table, chargeItemList in the sample
 	statusDefault   = leniences("status_default")      // status is mandatory and has a default
 	timeWithoutZone = leniences("time_without_offset") // ISO 8601 allows it; it is taken for China's
+	unescapedPlus   = leniences("unescaped_plus")      // a form's + is a blank: the sign of an offset must be escaped
 )
 
 func leniences(what string) *metrics.Counter {
@@ -32,6 +34,15 @@ func countOrderNo(v wire.Value) {
 	if len(v.Text) != wire.OrderNoLength {
 		orderNoLength.Inc()
 	}
+}
+
+// trimmed takes the blanks around an order number away.
+func trimmed(v wire.Value) wire.Value {
+	if text := strings.TrimSpace(v.Text); text != v.Text && text != "" {
+		orderNoBlanks.Inc()
+		v.Text = text
+	}
+	return v
 }
 
 // withoutBlanks takes the blanks out of a code.

@@ -25,7 +25,9 @@ var calls = [...]string{callTrace, callBizEvent, callCharge}
 // may have several segments, and the app key.
 const gateway = "/openapi/param2/"
 
-// open finds the call and its argument, once its signature has been verified.
+// open finds the call and its argument, once its signature has been verified. The
+// signature is over path, query and form: where there is a secret the argument comes
+// from those alone.
 func (d *dialect) open(r *carriers.Request) (call string, argument []byte, err error) {
 	call, path := r.Call, "push/alibaba/"+r.Call
 	key, known := "", slices.Contains(calls[:], call)
@@ -34,9 +36,13 @@ func (d *dialect) open(r *carriers.Request) (call string, argument []byte, err e
 		path = strings.TrimPrefix(r.Path, "/openapi/")
 	}
 	shape := r.Shape()
-	var params []wire.Param
 	signed := len(d.secrets) > 0 && !r.Kept
-	if signed || shape != carriers.JSON {
+	if signed && shape != carriers.Form && shape != carriers.Empty {
+		return "", nil, trace.Problemf(trace.ErrUnauthorized, unsignedBody,
+			"%s does not cover such a body: sign and send the arguments as form fields or query", wire.Signature)
+	}
+	var params []wire.Param
+	if shape != carriers.JSON {
 		if params, err = parameters(nil, []byte(r.Query)); err != nil {
 			return "", nil, err
 		}
@@ -49,6 +55,8 @@ func (d *dialect) open(r *carriers.Request) (call string, argument []byte, err e
 	switch {
 	case signed && !wire.Verify(path, params, d.secrets):
 		return "", nil, trace.Problemf(trace.ErrUnauthorized, "wrong_signature", "%s is missing or wrong", wire.Signature)
+	case signed && repeated(params):
+		return "", nil, trace.Problemf(trace.ErrUnauthorized, "repeated_parameter", "a parameter comes twice: %s is over one of each name", wire.Signature)
 	case r.Path != "" && d.appKey != "" && key != d.appKey && !r.Kept:
 		return "", nil, trace.Problemf(trace.ErrUnauthorized, "wrong_app_key", "the app key at the end of the path is not the one of this door")
 	case !known:
@@ -66,6 +74,10 @@ func (d *dialect) open(r *carriers.Request) (call string, argument []byte, err e
 	}
 	return call, argument, nil
 }
+
+// unsignedBody is the code of the problem with a body that the signature does not
+// cover.
+const unsignedBody = "unsigned_body"
 
 // parsePath takes a path of the gateway apart. known is false where it is none, or
 // names no call of ours.
@@ -106,9 +118,20 @@ func parameters(params []wire.Param, encoded []byte) ([]wire.Param, error) {
 	return params, nil
 }
 
-// wholeArgument are the parameters that may hold the whole argument as JSON. The
-// document calls it 请求参数 and Request, and does not say how it is sent; at the
-// gateway a complex argument is JSON text in one parameter.
+// repeated reports whether two of the parameters have the same name, in any case. The
+// gateway signs a map, which has each name once.
+func repeated(params []wire.Param) bool {
+	for i, p := range params {
+		if slices.ContainsFunc(params[:i], func(q wire.Param) bool { return strings.EqualFold(p.Name, q.Name) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// wholeArgument are the parameters that may hold the whole argument as JSON, in any
+// case. The document calls it 请求参数 and Request, and does not say how it is sent; at
+// the gateway a complex argument is JSON text in one parameter.
 var wholeArgument = [...]string{"request", "param", "data"}
 
 // argumentOf puts the argument together: the JSON of the one parameter that holds
@@ -116,7 +139,7 @@ var wholeArgument = [...]string{"request", "param", "data"}
 // still JSON text. nil where there is none but the gateway's own.
 func argumentOf(params []wire.Param) []byte {
 	for _, name := range wholeArgument {
-		if i := slices.IndexFunc(params, func(p wire.Param) bool { return p.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(params, func(p wire.Param) bool { return strings.EqualFold(p.Name, name) }); i >= 0 {
 			return []byte(params[i].Value)
 		}
 	}

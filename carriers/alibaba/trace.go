@@ -67,6 +67,7 @@ func understandTrace(argument []byte, account string, facts *trace.Facts) error 
 	if err := readArgument(argument, &in); err != nil {
 		return err
 	}
+	in.AliOrderNo = trimmed(in.AliOrderNo)
 	wrong := notifyTraceRules.Check(in.AliOrderNo, in.TraceInfos)
 	var infos list[traceInfo]
 	if in.TraceInfos.Given() {
@@ -142,6 +143,9 @@ func timeOf(v wire.Value) trace.Time {
 	t, _ := wire.ParseTime(v.Text)
 	if t.Zone == trace.ZoneDefault {
 		timeWithoutZone.Inc()
+	}
+	if strings.Contains(v.Text, " ") { // it has no blank but that one
+		unescapedPlus.Inc()
 	}
 	return t
 }

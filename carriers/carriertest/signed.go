@@ -26,11 +26,13 @@ type Signing struct {
 // signed with a secret of the carrier is understood; with another secret, or none
 // where the door is open to all who sign, it is ErrUnauthorized; with any byte
 // changed it is refused, or still means the same, and with another signature it is
-// always refused; and out of quarantine its signature is not asked for.
+// always refused; and out of quarantine its signature is not asked for. Where the
+// door is open to all who sign, what is signed says nothing for a body beside it.
 func Signed(t *testing.T, c carriers.Carrier, by Signing) {
 	type question struct {
-		name string
-		ask  func(secret string) *carriers.Request
+		name    string
+		payload []byte
+		ask     func(secret string) *carriers.Request
 	}
 	var all []question
 	for _, f := range caseFiles(t) {
@@ -49,7 +51,7 @@ func Signed(t *testing.T, c carriers.Carrier, by Signing) {
 			return received(c, o, by.Account)
 		}
 		if r := ask(by.Secret); r != nil && !understand(c, r).facts.Empty() {
-			all = append(all, question{f.name(), ask})
+			all = append(all, question{f.name(), payload, ask})
 		}
 	}
 	if len(all) == 0 {
@@ -64,6 +66,10 @@ func Signed(t *testing.T, c carriers.Carrier, by Signing) {
 				step += len(q.ask(by.Secret).Body) / 100
 			}
 			signed(t, c, by, q.ask, i%step, step)
+			if other := all[(i+1)%len(all)]; c.Push.Signed {
+				beside(t, c, q.ask(by.Secret), "another payload", other.payload)
+				beside(t, c, q.ask(by.Secret), "what another secret signs", other.ask(by.Secret+"?").Body)
+			}
 		})
 	}
 }
@@ -92,6 +98,16 @@ func signed(t testing.TB, c carriers.Carrier, by Signing, ask func(secret string
 	value, _, _ = bytes.Cut(value, []byte{'&'})
 	for i := range value {
 		changed(t, c, good, want, len(before)+len(by.Field)+1+i, 1, true)
+	}
+}
+
+// beside puts another body beside a good request, whose own body, with its
+// signature, becomes the query: it is refused.
+func beside(t testing.TB, c carriers.Carrier, good *carriers.Request, what string, body []byte) {
+	r := *good
+	r.Query, r.Body = strings.Trim(good.Query+"&"+string(good.Body), "&"), body
+	if u := understand(c, &r); !invalid(u.err) || !u.facts.Empty() {
+		t.Errorf("%s, beside what is signed: %v, want it refused:\n%.1000s", what, u.err, told(u))
 	}
 }
 

@@ -2,18 +2,24 @@ package wire
 
 // The sub-codes that are answered here, from the document's table (响应码).
 const (
-	Empty        = "4001"
-	NotWhole     = "4010"
-	NotPositive  = "4011"
-	TooLong      = "4012"
-	TooShort     = "4013"
-	BadDecimals  = "4019"
-	BadDate      = "4020"
-	BadFormat    = "4028"
-	BadEnum      = "4033"
-	IllegalValue = "4042"
-	NoPermission = "4106"
-	Failed       = "5001"
+	Empty           = "4001"
+	NotDigits       = "4002"
+	NotAlphanumeric = "4004"
+	NotLetters      = "4005"
+	NotWhole        = "4010"
+	NotPositive     = "4011"
+	TooLong         = "4012"
+	TooShort        = "4013"
+	WrongLength     = "4014"
+	TooSmall        = "4015"
+	TooLarge        = "4016"
+	BadDecimals     = "4019"
+	BadDate         = "4020"
+	BadFormat       = "4028"
+	BadEnum         = "4033"
+	IllegalValue    = "4042"
+	NoPermission    = "4106"
+	Failed          = "5001"
 )
 
 // A Response is a row of the document's table of response codes: the main code

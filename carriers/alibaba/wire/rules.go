@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"waytrace/trace"
@@ -14,15 +16,18 @@ import (
 type Rules []Rule
 
 // A Rule says what one parameter must be like. Of a parameter that is not given
-// only Mandatory and When are asked.
+// only Mandatory, Blank and When are asked.
 type Rule struct {
 	Name      string
 	Mandatory bool
 	When      Condition // mandatory where this holds
 	Min, Max  int       // length, in characters; 0 is no limit
 	Enum      []string  // what it may be; nil is anything
-	// Form gives the sub-code of what is wrong with a text, or "".
-	Form func(text string) (code string)
+	// Blank: it must be given, if only as text of blanks.
+	Blank bool
+	// Form gives the sub-code of what is wrong with a text, and the limit that it
+	// passes, if any; code "" is nothing.
+	Form func(text string) (code, limit string)
 	// Nested: an object or a list, or the JSON text of one. It is for the caller to
 	// read on.
 	Nested bool
@@ -37,7 +42,7 @@ type Violation struct {
 	Code  string // the sub-code
 	Path  string // in front of the field: "traceInfos[2].", or ""
 	Field string
-	Limit string // the length that is meant; may be empty
+	Limit string // the length, the number or the decimals that are meant; may be empty
 }
 
 // Error is the sub-code with its message.
@@ -81,7 +86,7 @@ func (rules Rules) Check(values ...Value) (wrong []Violation) {
 func (rules Rules) check(i int, values []Value) (code, limit string) {
 	r, v := &rules[i], &values[i]
 	if !v.Given() {
-		if r.Mandatory || rules.holds(r.When, values) {
+		if r.Blank && !v.Sent || r.Mandatory || rules.holds(r.When, values) {
 			return Empty, ""
 		}
 		return "", ""
@@ -104,7 +109,7 @@ func (rules Rules) check(i int, values []Value) (code, limit string) {
 		return BadEnum, ""
 	}
 	if r.Form != nil {
-		return r.Form(v.Text), ""
+		return r.Form(v.Text)
 	}
 	return "", ""
 }
@@ -122,76 +127,105 @@ func (rules Rules) holds(c Condition, values []Value) bool {
 }
 
 // OrderNo is the rule of aliOrderNo. Its tables say 17 characters, its samples have
-// 13: any length that a waybill number can have, up to 32, is taken.
+// 13: any length that a waybill number can have, up to 32, is taken. Small letters
+// are not: tables and samples agree on capitals.
 var OrderNo = Rule{Name: "aliOrderNo", Mandatory: true, Min: trace.MinNumber, Max: 32, Form: capitals}
 
 // OrderNoLength is how long the document's tables say that an aliOrderNo is.
 const OrderNoLength = 17
 
 // capitals wants [A-Z0-9].
-func capitals(text string) (code string) {
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
-			return BadFormat
-		}
+func capitals(text string) (code, limit string) {
+	if strings.ContainsFunc(text, func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '0' || r > '9') }) {
+		return NotAlphanumeric, ""
 	}
-	return ""
+	return "", ""
 }
 
 // Number wants what can be the number of a waybill.
-func Number(text string) (code string) {
-	if _, err := trace.ParseNumber(text); err != nil {
-		return IllegalValue
+func Number(text string) (code, limit string) {
+	if _, err := trace.ParseNumber(text); err == nil {
+		return "", ""
 	}
-	return ""
+	length := 0
+	for _, r := range text {
+		switch {
+		case unicode.IsSpace(r): // which do not count
+			continue
+		case r != '-' && !isLetter(r) && (r < '0' || r > '9'):
+			return NotAlphanumeric, ""
+		}
+		length++
+	}
+	if length < trace.MinNumber {
+		return TooShort, strconv.Itoa(trace.MinNumber)
+	}
+	return TooLong, strconv.Itoa(trace.MaxNumber)
 }
 
 // Whole wants a whole number, not negative, of so many bits at most.
-func Whole(bits int) func(text string) (code string) {
-	return func(text string) string {
-		if _, err := strconv.ParseUint(text, 10, bits); err != nil {
-			return NotWhole
+func Whole(bits int) func(text string) (code, limit string) {
+	return func(text string) (code, limit string) {
+		_, err := strconv.ParseUint(text, 10, bits)
+		switch {
+		case err == nil:
+			return "", ""
+		case isDigits(text):
+			return TooLarge, strconv.FormatUint(1<<bits-1, 10)
+		case isNumber(text):
+			return NotWhole, ""
 		}
-		return ""
+		return NotDigits, ""
 	}
 }
 
-// Positive wants a whole number of at least 1.
-func Positive(text string) (code string) {
-	if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < 1 || text[0] == '+' {
-		return NotPositive
+// Positive wants a whole number of at least 1, of 63 bits at most.
+func Positive(text string) (code, limit string) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case !isNumber(text):
+		return NotDigits, ""
+	case isDigits(text) && err != nil:
+		return TooLarge, strconv.Itoa(math.MaxInt64)
+	case err != nil || n < 1:
+		return NotPositive, ""
 	}
-	return ""
+	return "", ""
 }
 
 // Decimal wants a number, not negative, with so many digits after the point at
 // most.
-func Decimal(places int) func(text string) (code string) {
-	return func(text string) string {
-		before, after, point := strings.Cut(text, ".")
+func Decimal(places int) func(text string) (code, limit string) {
+	return func(text string) (code, limit string) {
+		_, after, _ := strings.Cut(text, ".")
 		switch {
-		case !isDigits(before) || point && !isDigits(after):
-			return BadFormat
+		case !isNumber(text):
+			return NotDigits, ""
+		case text[0] == '-':
+			return TooSmall, "0"
 		case len(after) > places:
-			return BadDecimals
+			return BadDecimals, strconv.Itoa(places)
 		}
-		return ""
+		return "", ""
 	}
 }
 
-func isDigits(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
+// isNumber reports whether a text is a number as people write one: -12.5.
+func isNumber(text string) bool {
+	before, after, point := strings.Cut(strings.TrimPrefix(text, "-"), ".")
+	return isDigits(before) && (!point || isDigits(after))
 }
+
+func isDigits(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+func isLetter(r rune) bool { return r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' }
 
 // Moment wants what ParseTime reads.
-func Moment(text string) (code string) {
+func Moment(text string) (code, limit string) {
 	if _, err := ParseTime(text); err != nil {
-		return BadDate
+		return BadDate, ""
 	}
-	return ""
+	return "", ""
 }

@@ -21,7 +21,8 @@ const Signature = "_aop_signature"
 // "param2" up to the query, without a slash in front.
 //
 // Nothing stands between the parts, so the signature does not say where a name
-// ends and its value begins; and it does not cover a body that is no form.
+// ends and its value begins; and it does not cover a body that is no form: such a
+// body may be anybody's, whatever the signature.
 func Sign(path string, params []Param, secret string) string {
 	params = slices.Clone(params)
 	slices.SortStableFunc(params, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })

@@ -15,13 +15,14 @@ import (
 type Value struct {
 	Text string
 	JSON []byte // borrowed from the request
+	Sent bool   // it came, if only as text of blanks
 }
 
 // UnmarshalJSON takes any value.
 func (v *Value) UnmarshalJSON(b []byte) error {
 	var said carriers.Loose
 	err := said.UnmarshalJSON(b)
-	*v = Value{Text: said.Text}
+	*v = Value{Text: said.Text, Sent: b[0] != 'n'}
 	if said.Odd {
 		v.JSON = b
 	}

@@ -20,16 +20,19 @@ func (t *Table) Map(e *trace.Event) (known bool) {
 }
 
 // Confirm gives the newest event of a parcel the first of the parcel's states that
-// means something as its hint, unless its own code does, or it has a hint already.
+// means something, unless its own code does, or it has a hint already.
 //
-// A state is no code of the event: it stays with the event when a later list has a
-// newer one, and then says nothing of this. So it is outside the identity. The copy
-// with the hint has more fields than one without, for a hint comes with a status
-// and a sub-status, and so it stands.
+// A state that ends the journey becomes the event's code, where it has none: so it is
+// in the identity, and what a later list makes of it is a list's to say. Another state
+// for the same event is another event, and the end that it leaves out is taken back
+// as any other is, when a second list agrees.
 //
-// That a parcel is on its way says less than most texts; so that it is not said of
-// one event now and something else then, it is a hint for a text that is not
-// understood alone.
+// Any other state is a hint, outside the identity: it stays with the event when a
+// later list has a newer one, and then says nothing of this. The copy with the hint
+// has more fields than one without, for a hint comes with a status and a sub-status,
+// and so it stands. That a parcel is on its way says less than most texts; so that it
+// is not said of one event now and something else then, it is a hint for a text that
+// is not understood alone.
 func (t *Table) Confirm(e *trace.Event, states ...string) {
 	if _, known := t.Find(e.Code, ""); known || e.Hint != "" {
 		return
@@ -39,7 +42,11 @@ func (t *Table) Confirm(e *trace.Event, states ...string) {
 		if !known || p.Status == trace.Unknown || p.Status == trace.InTransit && e.Pair.Status != trace.Unknown {
 			continue
 		}
-		e.Hint = state
+		if p.Status.Terminal() && e.Code == "" {
+			e.Code = state
+		} else {
+			e.Hint = state
+		}
 		t.Map(e)
 		return
 	}

@@ -1,6 +1,7 @@
 package carriers
 
 import (
+	"strings"
 	"testing"
 
 	"waytrace/trace"
@@ -41,24 +42,24 @@ func TestConfirm(t *testing.T) {
 	for _, c := range []struct {
 		code, text string
 		states     []string
-		want, hint string
+		want, as   string // its code and its hint
 	}{
-		{"", "已签收", []string{"3"}, "delivered.signed", "3"},
-		{"", "谢谢", []string{"2"}, "in_transit.general", "2"},
-		{"", "已揽收", []string{"2"}, "picked_up.collected", ""},
-		{"", "已揽收", []string{"2", "3"}, "delivered.signed", "3"},
-		{"", "谢谢", []string{"", "77", "0", "3", "2"}, "delivered.signed", "3"},
-		{"", "谢谢", []string{"0"}, "unknown.", ""},
-		{"", "谢谢", nil, "unknown.", ""},
-		{"30", "谢谢", []string{"3"}, "picked_up.collected", ""},
-		{"0", "谢谢", []string{"3"}, "unknown.", ""},
-		{"99", "谢谢", []string{"3"}, "delivered.signed", "3"},
+		{"", "已签收", []string{"3"}, "delivered.signed", "3/"},
+		{"", "谢谢", []string{"2"}, "in_transit.general", "/2"},
+		{"", "已揽收", []string{"2"}, "picked_up.collected", "/"},
+		{"", "已揽收", []string{"2", "3"}, "delivered.signed", "3/"},
+		{"", "谢谢", []string{"", "77", "0", "3", "2"}, "delivered.signed", "3/"},
+		{"", "谢谢", []string{"0"}, "unknown.", "/"},
+		{"", "谢谢", nil, "unknown.", "/"},
+		{"30", "谢谢", []string{"3"}, "picked_up.collected", "30/"},
+		{"0", "谢谢", []string{"3"}, "unknown.", "0/"},
+		{"99", "谢谢", []string{"3"}, "delivered.signed", "99/3"},
 	} {
 		e := trace.Event{Code: c.code, Text: trace.Text{Text: c.text}}
 		states.Map(&e)
 		states.Confirm(&e, c.states...)
-		if got := e.Pair.Status.String() + "." + e.Pair.Sub; got != c.want || e.Hint != c.hint || c.hint != "" && e.Provisional {
-			t.Errorf("code %q, text %q, states %q: %s, hint %q, provisional %t; want %s, %q", c.code, c.text, c.states, got, e.Hint, e.Provisional, c.want, c.hint)
+		if got := e.Pair.Status.String() + "." + e.Pair.Sub; got != c.want || e.Code+"/"+e.Hint != c.as || strings.HasPrefix(got, "delivered") && e.Provisional {
+			t.Errorf("code %q, text %q, states %q: %s as %s/%s, provisional %t; want %s as %s", c.code, c.text, c.states, got, e.Code, e.Hint, e.Provisional, c.want, c.as)
 		}
 	}
 	// What it said of itself stands.

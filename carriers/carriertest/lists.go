@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"testing"
+	"time"
 
 	"waytrace/carriers"
 	"waytrace/trace"
@@ -16,9 +17,9 @@ type Lists struct {
 }
 
 // States asks of a source that sends full lists with a state of the whole parcel,
-// which its newest event keeps as its hint (carriers.Table.Confirm): the state is no
-// part of an event's identity, and what it once said of an event stays, in whatever
-// order the lists come. Every status in its tables has a sub-status, so that an event
+// which its newest event keeps as its hint (carriers.Table.Confirm): a state that is no
+// end is no part of an event's identity, and what it once said of an event stays, in
+// whatever order the lists come. Every status in its tables has a sub-status, so that an event
 // with a hint has more fields than the same without one.
 func States(t testing.TB, c carriers.Carrier, cases ...Lists) {
 	for _, table := range c.Codes.Tables {
@@ -83,4 +84,54 @@ func eventsOf(t testing.TB, c carriers.Carrier, name string) []trace.Event {
 		t.Fatalf("%s: there are no events in it (%v)", name, u.err)
 	}
 	return u.facts.Events
+}
+
+// A Hearing is a body that a source pushes, and when.
+type Hearing struct {
+	After time.Duration // since the first
+	Body  string
+	Want  string // what the parcel's status is then: out_for_delivery.general
+}
+
+// Hear asks what becomes of one parcel's full lists, one after the other, as one node
+// hears and judges them.
+func Hear(t testing.TB, c carriers.Carrier, contentType string, hearings ...Hearing) {
+	t.Helper()
+	var h trace.Head
+	var j trace.Judgement
+	kept := make(map[trace.ID]*trace.Event)
+	for i, hearing := range hearings {
+		at := trace.HLCAt(heard.Milli() + hearing.After.Milliseconds())
+		facts := new(trace.Facts)
+		r := &carriers.Request{Body: []byte(hearing.Body), ContentType: contentType, Kept: true}
+		if err := c.Push.Decode(r, facts); err != nil {
+			t.Fatalf("push %d: %v", i, err)
+		}
+		facts.Judge(at, func() trace.HLC { return at }, c.Push.Names.Of)
+		if len(facts.Lists) != 1 {
+			t.Fatalf("push %d: %d lists, faults %v", i, len(facts.Lists), facts.Faults)
+		}
+		for k := range facts.Events {
+			e := &facts.Events[k]
+			taken, err := h.Take(e, func() (*trace.Event, error) {
+				old := *kept[e.ID]
+				return &old, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if taken != trace.Repeat {
+				kept[e.ID] = e
+			}
+		}
+		l := &facts.Lists[0]
+		if h.Judge(l.Waybill, l, &j) {
+			h.TakeList(l)
+			j.Note(l)
+		}
+		h.Fold(l.Waybill, nil)
+		if got := pairText(h.Pair); got != hearing.Want {
+			t.Errorf("push %d, after %s: the parcel is %s, want %s", i, hearing.After, got, hearing.Want)
+		}
+	}
 }

@@ -125,7 +125,7 @@ func TestGreedyPart(t *testing.T) {
 		}
 		return trace.ErrInvalid
 	}}}
-	wantSaid(t, "a spender", said(t, func(t testing.TB) { Greedy(t, spender, carriers.Request{}, bodies) }), "MiB for a body of 1 MiB")
+	wantSaid(t, "a spender", said(t, func(t testing.TB) { Greedy(t, spender, carriers.Request{}, bodies) }), "bytes allocated for a byte of body")
 }
 
 func TestTruncatedPart(t *testing.T) {
@@ -200,6 +200,34 @@ func TestSignedPart(t *testing.T) {
 			return received(carrier, o, "")
 		}
 		wantSaid(t, name, said(t, func(t testing.TB) { signed(t, carrier, by, ask, 0, 1) }), c.want)
+	}
+}
+
+// A signature in the query says nothing for the body.
+func TestBesidePart(t *testing.T) {
+	c := sealedLines(func(r *carriers.Request, text []byte, sign string) bool { return sign == digest(text, "secret") })
+	inBody := c.Push.Decode
+	inQuery := c
+	push := *c.Push
+	inQuery.Push = &push
+	push.Decode = func(r *carriers.Request, facts *trace.Facts) error {
+		var unread trace.Facts
+		if r.Query == "" || inBody(&carriers.Request{Body: []byte(r.Query)}, &unread) != nil {
+			return inBody(r, facts)
+		}
+		return lines().Push.Decode(r, facts)
+	}
+	o, _ := c.Push.Outgoing([]byte("one\ntwo"), carriers.Sending{Secret: "secret"})
+	for name, part := range map[string]struct {
+		carrier carriers.Carrier
+		want    string
+	}{
+		"looks at the body":  {c, ""},
+		"looks at the query": {inQuery, "three lines, beside what is signed"},
+	} {
+		wantSaid(t, name, said(t, func(t testing.TB) {
+			beside(t, part.carrier, received(part.carrier, o, ""), "three lines", []byte("one\ntwo\nthree"))
+		}), part.want)
 	}
 }
 

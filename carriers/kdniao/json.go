@@ -15,6 +15,7 @@ type push struct {
 	Data        json.RawMessage `json:"Data"`
 
 	parcels []parcel
+	many    bool   // there are more scans than are read
 	odd     string // what is not of the form that it should have
 }
 
@@ -60,31 +61,15 @@ func readPush(data []byte) (*push, error) {
 	if carriers.Absent(p.Data) {
 		return p, nil
 	}
-	parcels := []json.RawMessage{p.Data}
-	if p.Data[0] != '{' {
-		parcels = nil
-		if err := carriers.ReadJSON(p.Data, &parcels); errors.Is(err, carriers.ErrMismatch) {
-			p.odd = "Data"
-			return p, nil
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	for i, raw := range parcels {
-		if len(p.parcels) > MaxScans {
-			break
-		}
-		w, err := readParcel(raw)
-		if err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			p.parcels = make([]parcel, 0, min(len(parcels), MaxScans+1))
-		}
-		p.parcels = append(p.parcels, w)
-	}
-	if p.items() > MaxScans {
-		return p, nil
+	var err error
+	p.parcels, err = readParcels(p.Data)
+	switch {
+	case errors.Is(err, carriers.ErrMismatch):
+		return &push{odd: "Data"}, nil
+	case errors.Is(err, carriers.ErrTooMany):
+		return &push{many: true}, nil
+	case err != nil:
+		return nil, err
 	}
 	for i := range p.parcels {
 		w := &p.parcels[i]
@@ -98,6 +83,28 @@ func readPush(data []byte) (*push, error) {
 	return p, nil
 }
 
+// readParcels reads a list of parcels, or the one that stands there without a list.
+// Those with more than MaxScans scans together are carriers.ErrTooMany.
+func readParcels(data json.RawMessage) (parcels []parcel, err error) {
+	raws := []json.RawMessage{data}
+	if data[0] != '{' {
+		if raws, err = carriers.ReadList(data, MaxScans); err != nil {
+			return nil, err
+		}
+	}
+	parcels = make([]parcel, len(raws))
+	items := 0
+	for i, raw := range raws {
+		if parcels[i], err = readParcel(raw); err != nil {
+			return nil, err
+		}
+		if items += parcels[i].items(); items > MaxScans {
+			return nil, carriers.ErrTooMany
+		}
+	}
+	return parcels, nil
+}
+
 func readParcel(raw json.RawMessage) (w parcel, err error) {
 	switch err := carriers.ReadJSON(raw, &w.said); {
 	case errors.Is(err, carriers.ErrMismatch):
@@ -109,13 +116,10 @@ func readParcel(raw json.RawMessage) (w parcel, err error) {
 	if carriers.Absent(w.Traces) {
 		return w, nil
 	}
-	switch err := carriers.ReadJSON(w.Traces, &w.raw); {
-	case errors.Is(err, carriers.ErrMismatch):
-		w.raw, w.odd = nil, "Traces"
-	case err != nil:
-		return parcel{}, err
+	if w.raw, err = carriers.ReadList(w.Traces, MaxScans); errors.Is(err, carriers.ErrMismatch) {
+		w.odd, err = "Traces", nil
 	}
-	return w, nil
+	return w, err
 }
 
 func (s *scan) read(raw json.RawMessage) error {

@@ -102,8 +102,8 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 	switch n := p.items(); {
 	case p.odd != "":
 		facts.Fault(-1, "unexpected_shape", p.odd, p.odd+" is not of the form that it should have")
-	case n > MaxScans:
-		facts.Fault(-1, "too_many_items", "Traces", fmt.Sprintf("%d scans; at most %d are read", n, MaxScans))
+	case p.many:
+		facts.Fault(-1, "too_many_items", "Traces", fmt.Sprintf("more than the %d scans that are read", MaxScans))
 	case f.requestType != "" && f.requestType != traces && !p.hasTraces():
 		facts.Fault(-1, "unknown_request_type", "RequestType", fmt.Sprintf("pushes of RequestType %q are not known, and it has no Traces", f.requestType))
 	case n == 0:

@@ -57,7 +57,7 @@ func oneParcel(states, scans string) string {
 func TestStateOfMissingScan(t *testing.T) {
 	const scans = `{"AcceptTime":"2024-03-01 10:00:00","AcceptStation":"已揽收"},{"AcceptTime":"2024-03-02 10:00:00","AcceptStation":"谢谢"}`
 	facts, err := decode(oneParcel(`"State":3`, scans))
-	if err != nil || facts.Events[1].Pair.Status != trace.Delivered || facts.Events[1].Hint != "3" || facts.Events[1].Provisional {
+	if err != nil || facts.Events[1].Pair.Status != trace.Delivered || facts.Events[1].Code != "3" || facts.Events[1].Provisional {
 		t.Errorf("whole: %+v, %v", facts.Events, err)
 	}
 	facts, err = decode(oneParcel(`"State":3`, scans+`,{"AcceptTime":"soon","AcceptStation":"已签收"}`))
@@ -70,27 +70,27 @@ func TestStateOfMissingScan(t *testing.T) {
 func TestStates(t *testing.T) {
 	for _, c := range []struct {
 		states, scan string
-		want, hint   string
+		want, as     string // its code and its hint
 		provisional  bool
 	}{
-		{`"State":"3","StateEx":"304"`, `"AcceptStation":"已签收","Action":"301"`, "delivered.signed", "", false},
-		{`"State":"3","StateEx":"304"`, `"AcceptStation":"已签收"`, "delivered.signed_by_other", "304", false},
-		{`"State":"3","StateEx":"399"`, `"AcceptStation":"已签收"`, "delivered.signed", "3", false},
-		{`"State":"3"`, `"AcceptStation":"已签收","Action":"999"`, "delivered.signed", "3", false},
-		{`"State":"2"`, `"AcceptStation":"已签收"`, "delivered.signed", "", true},
-		{`"State":"2"`, `"AcceptStation":"谢谢"`, "in_transit.general", "2", false},
-		{`"State":"4","StateEx":"402"`, `"AcceptStation":"谢谢"`, "exception.general", "4", false},
-		{`"State":"0"`, `"AcceptStation":"无法签收"`, "attempt_failed.general", "", true},
-		{`"State":null`, `"AcceptStation":"谢谢"`, "unknown.", "", false},
-		{`"State":"3"`, `"AcceptStation":"已签收","Action":"403"`, "unknown.", "", false},
+		{`"State":"3","StateEx":"304"`, `"AcceptStation":"已签收","Action":"301"`, "delivered.signed", "301/", false},
+		{`"State":"3","StateEx":"304"`, `"AcceptStation":"已签收"`, "delivered.signed_by_other", "304/", false},
+		{`"State":"3","StateEx":"399"`, `"AcceptStation":"已签收"`, "delivered.signed", "3/", false},
+		{`"State":"3"`, `"AcceptStation":"已签收","Action":"999"`, "delivered.signed", "999/3", false},
+		{`"State":"2"`, `"AcceptStation":"已签收"`, "delivered.signed", "/", true},
+		{`"State":"2"`, `"AcceptStation":"谢谢"`, "in_transit.general", "/2", false},
+		{`"State":"4","StateEx":"402"`, `"AcceptStation":"谢谢"`, "exception.general", "/4", false},
+		{`"State":"0"`, `"AcceptStation":"无法签收"`, "attempt_failed.general", "/", true},
+		{`"State":null`, `"AcceptStation":"谢谢"`, "unknown.", "/", false},
+		{`"State":"3"`, `"AcceptStation":"已签收","Action":"403"`, "unknown.", "403/", false},
 	} {
 		facts, err := decode(oneParcel(c.states, `{"AcceptTime":"2024-03-02 10:00:00",`+c.scan+`}`))
 		if err != nil || len(facts.Events) != 1 {
 			t.Fatal(facts, err)
 		}
 		e := facts.Events[0]
-		if got := e.Pair.Status.String() + "." + e.Pair.Sub; got != c.want || e.Hint != c.hint || e.Provisional != c.provisional {
-			t.Errorf("%s, %s: %s, hint %q, provisional %t; want %s, %q, %t", c.states, c.scan, got, e.Hint, e.Provisional, c.want, c.hint, c.provisional)
+		if got := e.Pair.Status.String() + "." + e.Pair.Sub; got != c.want || e.Code+"/"+e.Hint != c.as || e.Provisional != c.provisional {
+			t.Errorf("%s, %s: %s as %s/%s, provisional %t; want %s as %s, %t", c.states, c.scan, got, e.Code, e.Hint, e.Provisional, c.want, c.as, c.provisional)
 		}
 	}
 }
@@ -281,6 +281,7 @@ func TestMaxScans(t *testing.T) {
 func TestGreedyBodies(t *testing.T) {
 	carriertest.Greedy(t, open(), carriers.Request{}, map[string][3]string{
 		"empty parcels": {`{"Data":[`, `{},`, `{}]}`},
+		"no parcels":    {`{"Data":[`, `1,`, `1]}`},
 		"empty scans":   {`{"Data":[{"ShipperCode":"YTO","LogisticCode":"YT8800123456701","Traces":[`, `{},`, `{}]}]}`},
 		"numbers":       {`{"Data":[{"ShipperCode":"YTO","LogisticCode":"YT8800123456701","Traces":[`, `1,`, `1]}]}`},
 		"deep":          {``, `[`, ``},
@@ -303,4 +304,22 @@ func BenchmarkDecode(b *testing.B) {
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) { carriertest.Benchmark(b, signed(), &carriers.Request{Body: o.Body}, n) })
 	}
+}
+
+// The state of the whole parcel ends a journey whose scans have no codes, whatever it
+// was before, and takes a false end back when a second push agrees.
+func TestAStateEndsAndTakesBack(t *testing.T) {
+	push := func(state string) string {
+		const scans = `{"AcceptTime":"2024-03-01 10:00:00","AcceptStation":"已揽收"},` +
+			`{"AcceptTime":"2024-03-01 18:00:00","AcceptStation":"已发往上海转运中心"},` +
+			`{"AcceptTime":"2024-03-02 10:00:00","AcceptStation":"快件交接完成"}`
+		return "RequestType=101&RequestData=" + url.QueryEscape(oneParcel(`"State":"`+state+`"`, scans))
+	}
+	carriertest.Hear(t, New(Settings{}), "application/x-www-form-urlencoded",
+		carriertest.Hearing{After: 0, Body: push("2"), Want: "in_transit.general"},
+		carriertest.Hearing{After: time.Hour, Body: push("3"), Want: "delivered.signed"},
+		carriertest.Hearing{After: 2 * time.Hour, Body: push("3"), Want: "delivered.signed"},
+		carriertest.Hearing{After: 3 * time.Hour, Body: push("2"), Want: "delivered.signed"},
+		carriertest.Hearing{After: 3*time.Hour + 40*time.Minute, Body: push("2"), Want: "delivered.signed"},
+		carriertest.Hearing{After: 9*time.Hour + time.Minute, Body: push("2"), Want: "in_transit.general"})
 }

@@ -20,6 +20,7 @@ type push struct {
 	DestResult json.RawMessage `json:"destResult"`
 
 	lists []list
+	many  bool // there are more scans than are read
 	odd   bool // it is not an object
 }
 
@@ -69,13 +70,15 @@ func readPush(param []byte) (*push, error) {
 			continue
 		}
 		l, err := readList(r.name, r.raw)
-		if err != nil {
+		if errors.Is(err, carriers.ErrTooMany) {
+			return &push{many: true}, nil
+		} else if err != nil {
 			return nil, err
 		}
 		p.lists = append(p.lists, l)
 	}
 	if p.items() > MaxScans {
-		return p, nil
+		return &push{many: true}, nil
 	}
 	for i := range p.lists {
 		l := &p.lists[i]
@@ -100,13 +103,10 @@ func readList(name string, raw json.RawMessage) (l list, err error) {
 	if carriers.Absent(l.Data) {
 		return l, nil
 	}
-	switch err := carriers.ReadJSON(l.Data, &l.raw); {
-	case errors.Is(err, carriers.ErrMismatch):
-		l.raw, l.odd = nil, "data"
-	case err != nil:
-		return list{}, err
+	if l.raw, err = carriers.ReadList(l.Data, MaxScans); errors.Is(err, carriers.ErrMismatch) {
+		l.odd, err = "data", nil
 	}
-	return l, nil
+	return l, err
 }
 
 func (s *scan) read(raw json.RawMessage) error {

@@ -92,8 +92,8 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 	switch n := p.items(); {
 	case p.odd:
 		facts.Fault(-1, "unexpected_shape", "param", "param is not an object")
-	case n > MaxScans:
-		facts.Fault(-1, "too_many_items", "data", fmt.Sprintf("%d scans; at most %d are read", n, MaxScans))
+	case p.many:
+		facts.Fault(-1, "too_many_items", "data", fmt.Sprintf("more than the %d scans that are read", MaxScans))
 	case len(p.lists) == 0 && p.aborted():
 		facts.Fault(-1, "tracking_aborted", "status", p.why())
 	case len(p.lists) == 0:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"waytrace/carriers"
 	"waytrace/carriers/carriertest"
@@ -48,7 +49,7 @@ func TestStateOfMissingScan(t *testing.T) {
 		return `{"lastResult":{"nu":"YT8800123456701","com":"yuantong","state":"3","data":[` + scans + `]}}`
 	}
 	facts, err := decode(list(scans))
-	if err != nil || facts.Events[0].Pair.Status != trace.Delivered || facts.Events[0].Hint != "3" || facts.Events[0].Provisional {
+	if err != nil || facts.Events[0].Pair.Status != trace.Delivered || facts.Events[0].Code != "3" || facts.Events[0].Provisional {
 		t.Errorf("whole: %+v, %v", facts.Events, err)
 	}
 	facts, err = decode(list(`{"time":"soon","context":"已签收"},` + scans))
@@ -225,6 +226,7 @@ func TestGreedyBodies(t *testing.T) {
 	carriertest.Greedy(t, open(), carriers.Request{}, map[string][3]string{
 		"empty scans": {`{"lastResult":{"nu":"YT8800123456701","com":"yuantong","data":[`, `{},`, `{}]}}`},
 		"numbers":     {`{"lastResult":{"nu":"YT8800123456701","com":"yuantong","data":[`, `1,`, `1]}}`},
+		"second list": {`{"lastResult":{"nu":"YT8800123456701","com":"yuantong","data":[]},"destResult":{"nu":"YT8800123456701","com":"yuantong","data":[`, `1,`, `1]}}`},
 		"deep":        {``, `[`, ``},
 		"long text":   {`{"lastResult":{"nu":"YT8800123456701","com":"yuantong","data":[{"time":"2024-05-12 02:00:00","context":"`, `，签收`, `"}]}}`},
 		"escapes":     {`{"lastResult":{"nu":"YT8800123456701","com":"yuantong","data":[{"context":"`, `\n`, `"}]}}`},
@@ -245,4 +247,19 @@ func BenchmarkDecode(b *testing.B) {
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) { carriertest.Benchmark(b, signed(), &carriers.Request{Body: o.Body}, n) })
 	}
+}
+
+// The state of the whole parcel ends a journey whose scans have no codes, whatever it
+// was before, and takes a false end back when a second push agrees.
+func TestAStateEndsAndTakesBack(t *testing.T) {
+	push := func(state, more string) string {
+		return `{"lastResult":{"nu":"YT8800123456701","com":"yuantong","state":"` + state + `","data":[` + more +
+			`{"time":"2024-03-02 10:00:00","context":"快件交接完成"},{"time":"2024-03-01 18:00:00","context":"已发往上海转运中心"},` +
+			`{"time":"2024-03-01 10:00:00","context":"已揽收"}]}}`
+	}
+	carriertest.Hear(t, New(Settings{}), "application/json",
+		carriertest.Hearing{After: 0, Body: push("5", ""), Want: "out_for_delivery.general"},
+		carriertest.Hearing{After: time.Hour, Body: push("3", ""), Want: "delivered.general"},
+		carriertest.Hearing{After: 3 * time.Hour, Body: push("0", `{"time":"2024-03-02 12:00:00","context":"已到达上海转运中心"},`), Want: "delivered.general"},
+		carriertest.Hearing{After: 3*time.Hour + 31*time.Minute, Body: push("0", `{"time":"2024-03-02 12:00:00","context":"已到达上海转运中心"},`), Want: "in_transit.arrived"})
 }

@@ -3,8 +3,6 @@ package sf
 import (
 	_ "embed"
 
-	"github.com/VictoriaMetrics/metrics"
-
 	"waytrace/carriers"
 	"waytrace/trace"
 )
@@ -31,7 +29,8 @@ var (
 
 // pairOf says what an operation code means, and whether any table knows it: the
 // account's own stands before SF's standard one. The first status speaks only
-// where neither knows the code.
+// where neither knows the code. A route without a code counts as known: there is
+// nothing that a table could say of it.
 func (a *account) pairOf(opCode, reason, firstStatus string) (p trace.Pair, known bool) {
 	if a.own != nil {
 		if p, known = a.own.Find(opCode, reason); known {
@@ -41,7 +40,7 @@ func (a *account) pairOf(opCode, reason, firstStatus string) (p trace.Pair, know
 	if p, known = operations.Find(opCode, reason); !known {
 		p, _ = firstStatuses.Find(firstStatus, "")
 	}
-	return p, known
+	return p, known || opCode == ""
 }
 
 // codes is carriers.Carrier.Codes.
@@ -60,6 +59,3 @@ func (d *dialect) mapAnew(e *trace.Event) (known bool) {
 	e.Pair, known = d.account(account).pairOf(e.Code, e.ReasonCode, firstStatus)
 	return known
 }
-
-// unmapped counts routes whose operation code is in no table, repeats too.
-var unmapped = metrics.NewCounter(`waytrace_carriers_unmapped_total{carrier="sf"}`)

@@ -18,8 +18,8 @@ const mostCommas = 16 * MaxRoutes
 func (p *push) readJSON(data []byte) error {
 	if bytes.Count(data, []byte{','}) <= mostCommas {
 		err := carriers.ReadJSON(data, p)
-		if n := len(p.Body.WaybillRoute); err == nil && n > MaxRoutes {
-			return tooMany(n)
+		if err == nil && len(p.Body.WaybillRoute) > MaxRoutes {
+			return errTooMany
 		}
 		if !errors.Is(err, carriers.ErrMismatch) {
 			return err
@@ -51,15 +51,14 @@ func (p *push) readLoosely(data []byte) error {
 	switch body.WaybillRoute[0] {
 	case '{':
 	case '[':
-		items = items[:0]
-		if err := carriers.ReadJSON(body.WaybillRoute, &items); err != nil {
+		var err error
+		if items, err = carriers.ReadList(body.WaybillRoute, MaxRoutes); errors.Is(err, carriers.ErrTooMany) {
+			return errTooMany
+		} else if err != nil {
 			return err
 		}
 	default:
 		return mismatch(carriers.ErrMismatch, "WaybillRoute is not a list")
-	}
-	if len(items) > MaxRoutes {
-		return tooMany(len(items))
 	}
 	for _, item := range items {
 		r, err := readRoute(item)

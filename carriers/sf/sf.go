@@ -146,9 +146,7 @@ type unexpected trace.Fault
 
 func (u *unexpected) Error() string { return u.Detail }
 
-func tooMany(n int) error {
-	return &unexpected{Code: "too_many_items", Field: "WaybillRoute", Detail: fmt.Sprintf("%d routes; at most %d are read", n, MaxRoutes)}
-}
+var errTooMany = &unexpected{Code: "too_many_items", Field: "WaybillRoute", Detail: fmt.Sprintf("more than the %d routes that are read", MaxRoutes)}
 
 // understand makes an event of each route, or a fault. The references belong to
 // owner, and the tables have a version.
@@ -186,11 +184,7 @@ func understand(routes []route, a *account, owner string, version uint32, facts 
 		a.fill(&e.Text, r.OpCode, r.ReasonCode)
 		e.TextEdits = true
 		pair, known := a.pairOf(r.OpCode, r.ReasonCode, r.FirstStatusCode)
-		if !known {
-			e.Unmapped = true
-			unmapped.Inc()
-		}
-		e.Pair, e.Table = pair, version
+		e.Pair, e.Table, e.Unmapped = pair, version, !known
 		e.Hint = a.hint
 		if r.FirstStatusCode != "" {
 			e.Hint = hintOf(r.FirstStatusCode, a.name)

@@ -64,7 +64,7 @@ func (p *push) readXML(data []byte) error {
 	case !ended:
 		return trace.Invalid("malformed_xml", "", "XML: there is no root element")
 	case routes > MaxRoutes:
-		return tooMany(routes)
+		return errTooMany
 	}
 	return nil
 }

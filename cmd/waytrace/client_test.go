@@ -275,7 +275,6 @@ func TestPushFails(t *testing.T) {
 		{emptyCase, 1, emptyCase + ": there is nothing in it\n"},
 		{good + " --as=alibaba --call=notify --secret=SECRET", 1, "alibaba has no call \"notify\"; it has: notifyTrace, notifyBizEvent, claimCharge\n"},
 		{good + " --as=sf --call=notify", 1, "sf has no call \"notify\"; it has: none\n"},
-		{good + " --as=alibaba --call=claimCharge --secret=SECRET --token=SECRET", 1, good + ": it goes to the carrier's gateway, which takes no token: leave --token away\n"},
 		{good + " --as=alibaba", 1, good + ": alibaba: the call is not one of notifyTrace, notifyBizEvent, claimCharge\n"},
 		{good + " --as=zto --secret=SECRET", 1, "how zto signs is not known here: leave the secret away\n"},
 		{good + " --as=events --call=x", 2, "push: /v1/events has no calls\n"},

@@ -350,6 +350,25 @@ func TestSignedPush(t *testing.T) {
 	}
 }
 
+// A token as the last segment opens a carrier's gateway as it opens its doors, and is
+// no part of the path that the dialect reads.
+func TestGatewayByToken(t *testing.T) {
+	token := strings.Repeat("0123456789abcdef", 4)
+	r := start(t, "--carriers.alibaba.tokens="+token)
+	const args = "?aliOrderNo=ALS20240318000921&batchId=1&chargeItemArray=%5B%7B%22code%22%3A%22basic%22%2C%22name%22%3A%22x%22%2C%22quantity%22%3A1%7D%5D"
+	for path, want := range map[string]string{
+		"/openapi/param2/1/ns/claimCharge/4711/" + token:       `"isSuccess":true`,
+		"/push/alibaba/claimCharge/" + token:                   `"isSuccess":true`,
+		"/openapi/param2/1/ns/claimCharge/4711":                `"isSuccess":false`,
+		"/openapi/param2/1/ns/claimCharge/4711/" + token + "0": `"isSuccess":false`,
+		"/push/alibaba/claimCharge":                            `"isSuccess":false`,
+	} {
+		if got := r.do(t, "GET", path+args, ""); !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d %s, want %s", path, got.status, got.body, want)
+		}
+	}
+}
+
 // A token in an account's door files what is pushed for that account.
 func TestPushForAnAccount(t *testing.T) {
 	usual, shop := strings.Repeat("0123456789abcdef", 4), strings.Repeat("fedcba9876543210", 4)

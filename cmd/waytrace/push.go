@@ -154,8 +154,8 @@ func (c *PushCmd) request(name string, source []byte, dialect *carriers.Push) (*
 		if r.Query != "" && !strings.Contains(out.Path, "?") {
 			out.Path += "?" + r.Query
 		}
-		out.Path, err = c.withToken(out.Path)
-		return out, err
+		out.Path = c.withToken(out.Path)
+		return out, nil
 	}
 	path := "/push/" + url.PathEscape(c.As)
 	if call := cmp.Or(c.Call, r.Call); call != "" {
@@ -170,8 +170,7 @@ func (c *PushCmd) request(name string, source []byte, dialect *carriers.Push) (*
 	if r.Query != "" {
 		path += "?" + r.Query
 	}
-	path, err := c.withToken(path)
-	return &carriers.Outgoing{Path: path, ContentType: cmp.Or(r.ContentType, contentTypes[r.Shape()]), Body: append([]byte{}, r.Body...)}, err
+	return &carriers.Outgoing{Path: c.withToken(path), ContentType: cmp.Or(r.ContentType, contentTypes[r.Shape()]), Body: append([]byte{}, r.Body...)}, nil
 }
 
 // contentTypes of requests that name none.
@@ -180,19 +179,16 @@ var contentTypes = map[carriers.Shape]string{
 }
 
 // withToken ends a path with the token, before the query. A token is never printed.
-func (c *PushCmd) withToken(path string) (string, error) {
+func (c *PushCmd) withToken(path string) string {
 	if c.Token == "" {
-		return path, nil
-	}
-	if !strings.HasPrefix(path, "/push/") {
-		return "", errors.New("it goes to the carrier's gateway, which takes no token: leave --token away")
+		return path
 	}
 	path, query, _ := strings.Cut(path, "?")
 	path += "/" + url.PathEscape(c.Token)
 	if query != "" {
 		path += "?" + query
 	}
-	return path, nil
+	return path
 }
 
 // caseRequest finds the request in a case file: headers, an empty line, the body.

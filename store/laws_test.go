@@ -40,12 +40,16 @@ func TestLaws(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		round := newRound(t, r, seen)
 		defer round.close()
+		watched := seen["a round"]%tagsWatched == 0
+		seen["a round"]++
 		for range 60 {
-			round.step(r)
+			if at := round.step(r); watched {
+				round.watch(r, at)
+			}
 		}
 		round.settle(r)
 	})
-	for _, kind := range []string{"doubtful", "firm after doubt", "restored", "copy replaced", "revision", "epoch", "leg", "tie"} {
+	for _, kind := range []string{"doubtful", "firm after doubt", "restored", "copy replaced", "revision", "epoch", "leg", "tie", "an answer with a tag of its own"} {
 		if want := eachAtFull * *lawRounds / fullLaws; seen[kind] < want {
 			t.Errorf("%q was seen %d times, want at least %d: the laws were hardly tried on it", kind, seen[kind], want)
 		}
@@ -63,10 +67,33 @@ type round struct {
 	seen  map[string]int
 	last  [2][]trace.Event   // the list that a node heard last
 	doubt [2]map[string]bool // lists that a node doubted
+	tags  map[string]string  // what was answered under each, by either node
+}
+
+// tagsWatched: of so many rounds one is played with a look at what is answered after
+// every step.
+const tagsWatched = 6
+
+// watch asks a node for every parcel, in the plain variant and in one that shows all
+// there is: what is answered otherwise than before must have another tag.
+func (x *round) watch(r *rapid.T, at int) {
+	for _, w := range lawNumbers {
+		for _, v := range []trace.Variant{{Events: true}, {Events: true, Retracted: true, Override: true, Business: true, Epoch: 1}} {
+			tag, answer := answered(r, x.nodes[at].Store, w, v)
+			was, known := x.tags[tag]
+			if known && was != answer {
+				r.Fatalf("one tag, %s, of two answers:\n%s and\n%s", tag, was, answer)
+			}
+			if !known && tag != "" {
+				x.seen["an answer with a tag of its own"]++
+			}
+			x.tags[tag] = answer
+		}
+	}
 }
 
 func newRound(t *testing.T, r *rapid.T, seen map[string]int) *round {
-	x := &round{t: t, seen: seen}
+	x := &round{t: t, seen: seen, tags: map[string]string{}}
 	for i := range x.nodes {
 		x.nodes[i] = newNode(t)
 		x.nodes[i].pass(80 * 24 * time.Hour) // beyond the parcel that has the number next
@@ -105,10 +132,10 @@ func drawNumber(r *rapid.T, label string) trace.Waybill {
 	return lawNumbers[rapid.IntRange(0, len(lawNumbers)-1).Draw(r, label)]
 }
 
-// step draws one thing that happens. To rest is the first, so that a failure is
-// shrunk to few other steps.
-func (x *round) step(r *rapid.T) {
-	at := rapid.IntRange(0, 1).Draw(r, "node")
+// step draws one thing that happens, and gives the node that it happens to. To rest
+// is the first, so that a failure is shrunk to few other steps.
+func (x *round) step(r *rapid.T) (at int) {
+	at = rapid.IntRange(0, 1).Draw(r, "node")
 	n := x.nodes[at]
 	of := drawNumber(r, "parcel")
 	epoch := rapid.SampledFrom([]int{0, 0, 1}).Draw(r, "epoch")
@@ -121,7 +148,7 @@ func (x *round) step(r *rapid.T) {
 		x.hear(at, func(f *trace.Facts) { list(f, x.last[at]...) })
 	case "the list again":
 		if x.last[at] == nil {
-			return
+			return at
 		}
 		n.pass(rapid.SampledFrom([]time.Duration{31 * time.Minute, 7 * time.Hour, 0}).Draw(r, "after"))
 		x.hear(at, func(f *trace.Facts) { list(f, x.last[at]...) })
@@ -170,6 +197,7 @@ func (x *round) step(r *rapid.T) {
 			f.Overrides = append(f.Overrides, trace.Override{Waybill: of, Pair: trace.Pair{Status: status}, Author: "ops", Reason: "seen"})
 		})
 	}
+	return at
 }
 
 // hear gives a node facts, and counts what they turned out to be.

@@ -129,27 +129,36 @@ func truth(t tb, s *Store) string {
 		t.Fatal(err)
 	}
 	for _, w := range heads {
-		var tr trace.Trace
 		for _, v := range []trace.Variant{{Account: "main", Events: true}, {Account: "main", Events: true, Retracted: true, Epoch: 1, Business: true}, {}} {
-			err := s.Trace(&tr, w.Number, w.Carrier, v.Wants())
-			if errors.Is(err, trace.ErrNotFound) {
-				continue // lists spoke of it, and nothing more
+			if tag, answer := answered(t, s, w, v); tag != "" { // else lists spoke of it, and nothing more
+				fmt.Fprintf(&b, "%s %s\n", tag, answer)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range tr.Events {
-				tr.Events[i].Heard = 0
-			}
-			for i := range tr.Legs {
-				for j := range tr.Legs[i].Events {
-					tr.Legs[i].Events[j].Heard = 0
-				}
-			}
-			fmt.Fprintf(&b, "%s %s\n", tr.AppendTag(nil, v), tr.AppendJSON(nil, v))
 		}
 	}
 	return b.String()
+}
+
+// answered is what is answered about a parcel, but for when a node heard it, and the
+// tag of that; the carrier may be empty. Both are empty where nothing is known.
+func answered(t tb, s *Store, w trace.Waybill, v trace.Variant) (tag, answer string) {
+	t.Helper()
+	var tr trace.Trace
+	err := s.Trace(&tr, w.Number, w.Carrier, v.Wants())
+	if errors.Is(err, trace.ErrNotFound) {
+		return "", ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range tr.Events {
+		tr.Events[i].Heard = 0
+	}
+	for i := range tr.Legs {
+		for j := range tr.Legs[i].Events {
+			tr.Legs[i].Events[j].Heard = 0
+		}
+	}
+	return string(tr.AppendTag(nil, v)), string(tr.AppendJSON(nil, v))
 }
 
 // difference shows the first line of two truths in which they differ.
@@ -239,6 +248,53 @@ func TestReplayedList(t *testing.T) {
 	// What is still said after six hours is taken for a withdrawal.
 	n.lists(t, first(3)...)
 	n.mustBe(t, yt, trace.InTransit)
+	mustAgree(t, n.Store)
+}
+
+// A source that sends a list with every scan has sent forty of them by the end: one
+// of the first is known for a replay all the same, when it comes twice.
+func TestReplayOfALongJourney(t *testing.T) {
+	n := newNode(t)
+	var all []trace.Event
+	for i := range 40 {
+		status := trace.InTransit
+		if i == 39 {
+			status = trace.Delivered
+		}
+		all = append(all, fedBy100(yt, status, i))
+		n.lists(t, all...)
+		n.pass(75 * time.Minute)
+	}
+	before := n.seen(t, yt)
+	for i := range 2 {
+		if _, doubtful := n.lists(t, all[:3]...); i == 0 && !doubtful {
+			t.Error("the list of two days before is believed")
+		}
+		if got := n.seen(t, yt); got != before {
+			t.Fatalf("replay %d: %s\nwas %s", i+1, got, before)
+		}
+		n.pass(31 * time.Minute)
+	}
+	mustAgree(t, n.Store)
+}
+
+// Several lists of one parcel in one push: the last is the source's word, and what
+// the others have joins.
+func TestListsOfOneParcelInOnePush(t *testing.T) {
+	n := newNode(t)
+	f := hear(t, n.Store, func(f *trace.Facts) {
+		list(f, first(5)...)
+		list(f, first(6)[4:]...)
+		list(f, first(6)[0], first(6)[5])
+	})
+	for i, l := range f.Lists {
+		if news := l.Taken == trace.Fresh; news != (i == 2) || l.Doubtful {
+			t.Errorf("list %d: news %t, doubtful %t", i+1, news, l.Doubtful)
+		}
+	}
+	if got := strings.Count(n.seen(t, yt), `"id":`); got != 6 {
+		t.Errorf("%d scans are shown, want all 6", got)
+	}
 	mustAgree(t, n.Store)
 }
 
@@ -361,6 +417,49 @@ func TestListBeforeItsEvents(t *testing.T) {
 	exchange(t, a, b)
 }
 
+// What a sister told is no news when it tells it again, also of lists so old that
+// their judgement has forgotten them.
+func TestListsThatAreForgotten(t *testing.T) {
+	a, b := newNode(t), newNode(t)
+	var all []trace.Event
+	lists := 0
+	for i := range 150 {
+		all = append(all, fedBy100(yt, trace.InTransit, i))
+		a.pass(time.Minute)
+		a.lists(t, all[max(0, i-4):]...)
+		lists++
+	}
+	for i := range 40 { // each without the four before the first of them
+		a.pass(40 * time.Second)
+		if _, doubtful := a.lists(t, all[145], fedBy100(yt, trace.InTransit, 150+i)); !doubtful {
+			t.Fatalf("list %d is believed", lists+1)
+		}
+		lists++
+	}
+	facts := a.shipped(t, &[keys.Partitions]uint64{})
+	b.apply(t, facts...)
+	var j trace.Judgement
+	err := b.scan(keys.Judgement(nil, all[0].Waybill, "kuaidi100"), func(_, value []byte) (bool, error) {
+		return true, trace.DecodeJudgement(&j, value)
+	})
+	if err != nil || len(j.Firm) == 0 || len(j.Firm) >= 150 || len(j.Doubted) == 0 || len(j.Doubted) >= 40 {
+		t.Fatalf("%d lists and %d doubts are remembered, %v: none was forgotten", len(j.Firm), len(j.Doubted), err)
+	}
+	before, mark := truth(t, b.Store), b.SafeMark()
+	rng := rand.New(rand.NewPCG(13, 1))
+	for range 3 {
+		facts := a.shipped(t, &[keys.Partitions]uint64{})
+		rng.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+		b.apply(t, facts...)
+		if b.SafeMark() != mark {
+			t.Fatalf("told again, the feed went from %d to %d", mark, b.SafeMark())
+		}
+	}
+	if got := truth(t, b.Store); got != before {
+		t.Error(difference(got, before))
+	}
+}
+
 // A parcel goes on under another number: its head carries the child's status on
 // every node, and follows it.
 func TestLegsOverNodes(t *testing.T) {
@@ -449,6 +548,52 @@ func TestOverridesOverNodes(t *testing.T) {
 	word(b, trace.Pair{})
 	exchange(t, a, b)
 	a.mustBe(t, yt, trace.InTransit)
+}
+
+// Who speaks last has the last word: also when he says what he said before, and when
+// the clock of the node that heard the other word runs ahead.
+func TestTheLastWord(t *testing.T) {
+	word := func(n *node, status trace.Status) {
+		t.Helper()
+		f := hear(t, n.Store, func(f *trace.Facts) {
+			f.Overrides = append(f.Overrides, trace.Override{Waybill: trace.Waybill{Number: yt, Carrier: "yto"}, Pair: trace.Pair{Status: status}, Author: "ops", Reason: "seen"})
+		})
+		if f.Overrides[0].Taken != trace.Fresh {
+			t.Errorf("the word %s is taken as %d", status, f.Overrides[0].Taken)
+		}
+	}
+	t.Run("said again", func(t *testing.T) {
+		a, b := newNode(t), newNode(t)
+		word(a, trace.Lost)
+		b.pass(time.Minute)
+		word(b, trace.Delivered)
+		a.pass(2 * time.Minute)
+		word(a, trace.Lost) // a has not heard of b's word
+		exchange(t, a, b)
+		a.mustBe(t, yt, trace.Lost)
+		b.mustBe(t, yt, trace.Lost)
+	})
+	t.Run("behind a clock that runs ahead", func(t *testing.T) {
+		a, b := newNode(t), newNode(t)
+		b.pass(10 * time.Minute)
+		word(b, trace.Lost)
+		a.apply(t, b.shipped(t, &[keys.Partitions]uint64{})...)
+		a.mustBe(t, yt, trace.Lost)
+		word(a, trace.Delivered)
+		a.mustBe(t, yt, trace.Delivered)
+		exchange(t, a, b)
+		b.mustBe(t, yt, trace.Delivered)
+	})
+	t.Run("behind a clock that is absurd", func(t *testing.T) {
+		a, b := newNode(t), newNode(t)
+		b.pass(30 * 24 * time.Hour) // further than a's own clock lets itself be moved
+		word(b, trace.Lost)
+		a.apply(t, b.shipped(t, &[keys.Partitions]uint64{})...)
+		word(a, trace.Delivered)
+		a.mustBe(t, yt, trace.Delivered)
+		exchange(t, a, b)
+		b.mustBe(t, yt, trace.Delivered)
+	})
 }
 
 // The same batch of charges replaces what it said before; the same again is no
@@ -553,6 +698,295 @@ func TestRefold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// told is an event of SF's at a time as it is written, all that it says in its code.
+func told(number, code string, status trace.Status, written string) trace.Event {
+	e := scan(number, code, status, 0)
+	var err error
+	if e.At, err = trace.ParseLocal(written, trace.China, trace.ZoneCarrier); err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return e
+}
+
+// usedTwice is a number under which a parcel came in January and another in May.
+func usedTwice(number string) []trace.Event {
+	return []trace.Event{told(number, "50", trace.PickedUp, "2020-01-01 10:00:00"), told(number, "99", trace.InTransit, "2020-01-02 10:00:00"),
+		told(number, "80", trace.Delivered, "2020-01-03 10:00:00"), told(number, "50", trace.PickedUp, "2020-05-11 10:00:00")}
+}
+
+// Refold maps anew what the newest head does not show, too: scans of the parcel
+// before, and those that a list took back.
+func TestRefoldOfWhatIsNotShown(t *testing.T) {
+	delayed := trace.Pair{Status: trace.Exception, Sub: "delay"}
+	of := func(n *node, number string) string {
+		_, answer := answered(t, n.Store, trace.Waybill{Number: number}, trace.Variant{Events: true, Retracted: true, Epoch: 1})
+		return answer
+	}
+	n, start := newNode(t), newNode(t)
+	for i, x := range []*node{n, start} {
+		events := usedTwice("SF0001")
+		taken := append(first(5), fedBy100(yt, trace.Unknown, 25))
+		for _, all := range [][]trace.Event{events, taken} {
+			for j := range all {
+				all[j].Table = 2 // but for the one that is not shown all are as they should be
+			}
+		}
+		for _, e := range []*trace.Event{&events[1], &taken[5]} {
+			if e.Pair = delayed; i == 0 {
+				e.Table, e.Pair = 1, trace.Pair{}
+			}
+		}
+		push(t, x.Store, events...)
+		x.lists(t, taken...)
+		x.pass(time.Minute)
+		x.lists(t, taken[:5]...)
+		if !x.head(t, yt).Hides(sealed(t, x.Store, taken[5]).Events[0].ID) {
+			t.Fatal("the scan was not taken back")
+		}
+	}
+	for _, number := range []string{"SF0001", yt} {
+		if of(n, number) == of(start, number) {
+			t.Fatalf("%s: the code is known before the refold", number)
+		}
+	}
+	done, err := n.Refold(t.Context(), func(e *trace.Event) (uint32, bool) {
+		if e.Pair.Status == trace.Unknown {
+			e.Pair = delayed
+		}
+		return 2, true
+	}, false, func(Refolded) bool { return true })
+	if err != nil || done.Changed != 2 {
+		t.Errorf("refolded %+v, %v", done, err)
+	}
+	for _, number := range []string{"SF0001", yt} {
+		if got, want := of(n, number), of(start, number); got != want {
+			t.Errorf("%s refolded: %s\nfrom the start: %s", number, got, want)
+		}
+	}
+	mustAgree(t, n.Store)
+}
+
+// A store whose heads were folded under other settings says so until it was refolded
+// to the end; then it is as if they had been the settings from the start.
+func TestFoldSettingChanged(t *testing.T) {
+	defer func(before trace.FoldSettings) { trace.Folding = before }(trace.Folding)
+	fs := vfs.NewMem()
+	mapping := func(*trace.Event) (uint32, bool) { return 0, true }
+	reopen := func(s *Store, stale bool) *Store {
+		t.Helper()
+		if s != nil {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s = open(t, fs)
+		if s.Stale() != stale {
+			t.Errorf("opened: stale %t, want %t", s.Stale(), stale)
+		}
+		return s
+	}
+	s := reopen(nil, false)
+	push(t, s, usedTwice("SF0001")...)
+	s = reopen(s, false)
+	under60 := truth(t, s)
+
+	trace.Folding.EpochAfter = 200 * 24 * time.Hour
+	s = reopen(s, true)
+	start := open(t, vfs.NewMem())
+	push(t, start, usedTwice("SF0001")...)
+	under200 := truth(t, start)
+	if under200 == under60 {
+		t.Fatal("the setting changes nothing")
+	}
+	if _, err := s.Refold(t.Context(), mapping, false, func(Refolded) bool { return false }); err != nil || !s.Stale() {
+		t.Errorf("a refold that was stopped: stale %t, %v", s.Stale(), err)
+	}
+	s = reopen(s, true)
+	if _, err := s.Refold(t.Context(), mapping, false, func(Refolded) bool { return true }); err != nil || s.Stale() {
+		t.Errorf("refolded: stale %t, %v", s.Stale(), err)
+	}
+	if got := truth(t, s); got != under200 {
+		t.Errorf("refolded, and from the start: %s", difference(got, under200))
+	}
+	s = reopen(s, false)
+
+	trace.Folding.EpochAfter = 60 * 24 * time.Hour
+	s = reopen(s, true)
+	if _, err := s.Refold(t.Context(), mapping, false, func(Refolded) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	if got := truth(t, s); got != under60 {
+		t.Errorf("and back: %s", difference(got, under60))
+	}
+	mustAgree(t, s)
+}
+
+// What is answered otherwise has another tag, also where it hangs on a leg: of an
+// older parcel, or with what was taken back.
+func TestTagsOfLegs(t *testing.T) {
+	n, sister := newNode(t), newNode(t)
+	onward := usedTwice("SF0001")
+	onward[1].Leg = trace.LegTo{Waybill: trace.Waybill{Number: "YT0001", Carrier: "yto"}, Role: trace.Forwarded}
+	push(t, n.Store, onward...)
+	now := told("SF0002", "99", trace.InTransit, "2020-05-11 07:00:00")
+	now.Leg = trace.LegTo{Waybill: trace.Waybill{Number: yt, Carrier: "yto"}, Role: trace.Forwarded}
+	push(t, n.Store, now)
+	sister.lists(t, first(5)...)
+	sister.pass(time.Minute)
+	sister.lists(t, without(first(5), 2)...)
+	hidden := sealed(t, n.Store, first(5)[2]).Events[0].ID
+	facts := sister.shipped(t, &[keys.Partitions]uint64{})
+	for _, f := range facts {
+		n.apply(t, &trace.Facts{Lists: f.Lists})
+	}
+	apart := func(wanted bool) {
+		for _, f := range facts {
+			some := &trace.Facts{}
+			for _, e := range f.Events {
+				if (e.ID == hidden) == wanted {
+					*some.Event() = e
+				}
+			}
+			n.apply(t, some)
+		}
+	}
+	apart(false)
+
+	for _, c := range []struct {
+		name, number string
+		v            trace.Variant
+		then         func()
+	}{
+		{"a scan under the older parcel's new number", "SF0001", trace.Variant{Events: true, Epoch: 1}, func() {
+			e := told("YT0001", "1", trace.InTransit, "2020-01-02 12:00:00")
+			e.Carrier, e.Source = "yto", "yto"
+			push(t, n.Store, e)
+		}},
+		{"a scan that was taken back before it came", "SF0002", trace.Variant{Events: true, Retracted: true}, func() { apart(true) }},
+	} {
+		tag, was := answered(t, n.Store, trace.Waybill{Number: c.number}, c.v)
+		c.then()
+		tagNow, is := answered(t, n.Store, trace.Waybill{Number: c.number}, c.v)
+		if tag == tagNow || was == is {
+			t.Errorf("%s: the tag was %s and is %s, of\n%s and\n%s", c.name, tag, tagNow, was, is)
+		}
+	}
+	mustAgree(t, n.Store)
+}
+
+// A carrier of which lists spoke, and nothing has come, is not named beside the one
+// that is asked for, or found.
+func TestAlsoOfWhatHasNotCome(t *testing.T) {
+	n, sister := newNode(t), newNode(t)
+	push(t, n.Store, scan(yt, "99", trace.InTransit, 90))
+	sister.lists(t, first(3)...)
+	facts := sister.shipped(t, &[keys.Partitions]uint64{})
+	also := func() (found []string) {
+		for _, carrier := range []string{"", "sf"} {
+			var tr trace.Trace
+			if err := n.Trace(&tr, yt, carrier, trace.Want{}); err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, tr.Carrier+" also "+strings.Join(tr.Also, " "))
+		}
+		return found
+	}
+	for _, f := range facts {
+		n.apply(t, &trace.Facts{Lists: f.Lists})
+	}
+	if got, want := also(), []string{"sf also ", "sf also "}; !slices.Equal(got, want) {
+		t.Errorf("while its scans have not come: %q, want %q", got, want)
+	}
+	n.apply(t, facts...)
+	if got, want := also(), []string{"sf also yto", "sf also yto"}; !slices.Equal(got, want) {
+		t.Errorf("with its scans: %q, want %q", got, want)
+	}
+}
+
+// Of the carriers that have a number the one is shown whose newest scan stands.
+func TestCarrierOfTheNewestScan(t *testing.T) {
+	n := newNode(t)
+	n.lists(t, append(first(4), fedBy100(yt, trace.InTransit, 300))...)
+	push(t, n.Store, scan(yt, "99", trace.OutForDelivery, 180))
+	carrier := func() string {
+		var tr trace.Trace
+		if err := n.Trace(&tr, yt, "", trace.Want{}); err != nil {
+			t.Fatal(err)
+		}
+		return tr.Carrier
+	}
+	if got := carrier(); got != "yto" {
+		t.Errorf("shown is %s, want yto", got)
+	}
+	for range 2 {
+		n.pass(31 * time.Minute)
+		n.lists(t, append(first(4), fedBy100(yt, trace.InTransit, 35))...)
+	}
+	if got := carrier(); got != "sf" {
+		t.Errorf("when the newest scan was taken back: %s, want sf", got)
+	}
+}
+
+// Beyond its caps a leg or record is not taken, and says so; what is known is a
+// repeat, and what a sister took is taken.
+func TestCapsOfLegsAndRecords(t *testing.T) {
+	n, sister := newNode(t), newNode(t)
+	child := trace.Waybill{Number: yt, Carrier: "yto"}
+	parent := func(i int) trace.Waybill { return trace.Waybill{Number: fmt.Sprintf("SF%04d", i), Carrier: "sf"} }
+	leg := func(i int, to trace.Waybill) trace.LegFact {
+		return trace.LegFact{Waybill: parent(i), To: trace.LegTo{Waybill: to, Role: trace.LastMile}, Since: noon}
+	}
+	one := func(x *node, fact any) trace.Taken {
+		f := hear(t, x.Store, func(f *trace.Facts) {
+			switch fact := fact.(type) {
+			case trace.Event:
+				*f.Event() = fact
+			case trace.LegFact:
+				f.Legs = append(f.Legs, fact)
+			case trace.Record:
+				f.Records = append(f.Records, fact)
+			}
+		})
+		switch {
+		case len(f.Events) > 0:
+			return f.Events[0].Taken
+		case len(f.Legs) > 0:
+			return f.Legs[0].Taken
+		}
+		return f.Records[0].Taken
+	}
+	onward := scan(parent(trace.MaxParents).Number, "99", trace.InTransit, 1)
+	onward.Leg = trace.LegTo{Waybill: child, Role: trace.LastMile}
+	for _, c := range []struct {
+		name   string
+		most   int
+		fact   func(i int) any // each another one
+		beyond any
+	}{
+		{"parcels that go on under one number", trace.MaxParents, func(i int) any { return leg(i, child) }, onward},
+		{"parcels that go on under one number, told", trace.MaxParents, func(i int) any { return leg(i, child) }, leg(trace.MaxParents, child)},
+		{"legs of one parcel", 64, func(i int) any { return leg(100, trace.Waybill{Number: fmt.Sprintf("YT%04d", i)}) }, leg(100, trace.Waybill{Number: "YT9999"})},
+		{"records of one parcel", trace.MaxRecords, func(i int) any { return charges(yt, fmt.Sprint(i), 1) }, charges(yt, "one more", 1)},
+	} {
+		for i := range c.most {
+			if got := one(n, c.fact(i)); got == trace.TooMany {
+				t.Fatalf("%s: number %d finds no room", c.name, i+1)
+			}
+		}
+		mark := n.SafeMark()
+		if got := one(n, c.beyond); got != trace.TooMany || n.SafeMark() != mark {
+			t.Errorf("%s: one more is taken as %d, the feed went from %d to %d", c.name, got, mark, n.SafeMark())
+		}
+		if got := one(n, c.fact(c.most-1)); got != trace.Repeat {
+			t.Errorf("%s: the last again is taken as %d, want a repeat", c.name, got)
+		}
+		if got := one(sister, c.beyond); got != trace.Fresh {
+			t.Errorf("%s: a sister took it as %d", c.name, got)
+		}
+	}
+	exchange(t, n, sister)
 }
 
 // Ten times the same increments, in any order: one tag, and after the first time

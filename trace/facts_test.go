@@ -90,6 +90,40 @@ func TestListsOfFacts(t *testing.T) {
 	}
 }
 
+// Of several lists of one waybill and source in one push the last is the source's
+// word; what the others have is known all the same.
+func TestListsOfOneWaybillInOnePush(t *testing.T) {
+	var f Facts
+	scans := journey(t, "2026-02-25 10:00:00 picked_up", "2026-02-26 10:00:00 in_transit", "2026-02-27 10:00:00 delivered")
+	listed := func(of Waybill, source string, items ...int) {
+		f.OpenList(of, source, -1)
+		for _, i := range items {
+			e := f.Event()
+			list := e.List
+			*e = scans[i]
+			e.List, e.Waybill, e.Source = list, of, source
+		}
+		f.CloseList()
+	}
+	loose, other := Waybill{" yt1234567890123", "yto"}, Waybill{yto.Number, "jd"}
+	listed(yto, "kuaidi100", 0, 1, 2)
+	listed(yto, "kdniao", 2)
+	listed(other, "kuaidi100", 1)
+	listed(loose, "kuaidi100", 0, 1) // the same number as it is written elsewhere
+	heard := HLCAt(noon)
+	f.Judge(heard, func() HLC { heard++; return heard }, func(field string) string { return field })
+	var has []int
+	for _, l := range f.Lists {
+		has = append(has, len(l.Has))
+	}
+	if want := []int{0, 1, 1, 2}; !slices.Equal(has, want) {
+		t.Errorf("the lists have %v events, want %v", has, want)
+	}
+	if len(f.Events) != 7 {
+		t.Errorf("%d events, want all 7", len(f.Events))
+	}
+}
+
 // Every kind of fact is checked: what does not pass leaves a fault, what passes stays.
 func TestFactsAreChecked(t *testing.T) {
 	at := full(t).At

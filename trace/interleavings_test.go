@@ -201,12 +201,18 @@ func interleave(hearings []hearing, seed uint64, seen tally) (broken error) {
 	}()
 	rng := rand.New(rand.NewPCG(seed, 2))
 	nodes := [2]*lawNode{newLawNode(11), newLawNode(5)}
+	answers := answered{}
 	for _, h := range hearings {
-		switch n := nodes[h.node]; {
-		case h.talk:
+		n := nodes[h.node]
+		if h.talk {
 			n.tell(nodes[1-h.node], rng)
-		default:
-			if err := n.hear(h, seen); err != nil {
+			continue
+		}
+		if err := n.hear(h, seen); err != nil {
+			return err
+		}
+		if seed%tagsWatched == 0 {
+			if err := answers.note(n.replica, seen); err != nil {
 				return err
 			}
 		}
@@ -235,6 +241,31 @@ func interleave(hearings []hearing, seed uint64, seen tally) (broken error) {
 			if i > 0 && h.Entries[i].pinned() == h.Entries[i-1].pinned() {
 				seen["tie"]++
 			}
+		}
+	}
+	return nil
+}
+
+// tagsWatched: of so many journeys one is played with a look at what is answered
+// after every hearing.
+const tagsWatched = 15
+
+// answered is what was answered under each tag, on whatever node.
+type answered map[string]string
+
+// note asks for every parcel, in the plain variant and in one that shows all there
+// is: what is answered otherwise than before must have another tag.
+func (a answered) note(r *replica, seen tally) error {
+	for of := range r.heads {
+		for _, v := range []Variant{{Events: true}, {Events: true, Retracted: true, Override: true, Epoch: 1}} {
+			tr := r.trace(of, v)
+			tag, answer := string(tr.AppendTag(nil, v)), string(tr.AppendJSON(nil, v))
+			was, known := a[tag]
+			if known && was != answer {
+				return fmt.Errorf("one tag, %s, of two answers:\n%s and\n%s", tag, was, answer)
+			}
+			seen.when("an answer with a tag of its own", !known)
+			a[tag] = answer
 		}
 	}
 	return nil
@@ -502,7 +533,7 @@ func TestInterleavings(t *testing.T) {
 	}
 	want := map[string]int{}
 	for _, kind := range []string{"doubtful", "firm after doubt", "restored", "copy replaced", "revision", "epoch", "leg", "tie",
-		"a list that is no news", "a time that is not believed", "a word that stands", "an anomaly"} {
+		"a list that is no news", "a time that is not believed", "a word that stands", "an anomaly", "an answer with a tag of its own"} {
 		want[kind] = eachAtFull * *lawRounds / fullLaws
 	}
 	seen.atLeast(t, want)

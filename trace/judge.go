@@ -168,6 +168,9 @@ func (j *Judgement) Note(l *List) (news bool) {
 		return false
 	}
 	if l.Doubtful {
+		if n := len(j.Doubted); n >= doubtedKept && !l.After(j.Doubted[n-1].Stamp) {
+			return false // it was forgotten, or would be
+		}
 		all := slices.Concat(l.Shows, l.Restores)
 		slices.Sort(all)
 		j.Doubted = append(j.Doubted, DoubtedBy{l.Stamp, digest(all), l.Hides, l.Restores})

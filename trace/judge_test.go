@@ -186,6 +186,45 @@ func TestJudgeOfAPartialList(t *testing.T) {
 	}
 }
 
+// A list that equals one of which a part was not understood is no replay of it: what
+// was not understood then may be what is missing now.
+func TestWholeListLikeAPartialOne(t *testing.T) {
+	for _, c := range []struct {
+		partial bool
+		want    string
+	}{{true, "news -b"}, {false, "doubt -b"}} {
+		d := newDesk(t, onTheRoad...)
+		d.hear("a c d e", 0, func(l *List) { l.Partial = c.partial })
+		d.hear("a b c d e", time.Hour)
+		if got := d.hear("a c d e", 2*time.Hour); got != c.want {
+			t.Errorf("the first list was partial %t: %s, want %s", c.partial, got, c.want)
+		}
+	}
+}
+
+// Which of two scans of one second comes first in the fold's order is their hashes'
+// affair: a list that drops one of them means the same whichever that is.
+func TestJudgeOfScansInOneSecond(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		scans []string
+		heard map[string]string // labels, and what they mean
+	}{
+		{"at the beginning", []string{"2026-02-25 10:00:00 in_transit.arrived", "2026-02-25 10:00:00 in_transit.arrived", "2026-02-26 10:00:00 in_transit.departed",
+			"2026-02-27 10:00:00 out_for_delivery"}, map[string]string{"a c d": "news -b", "b c d": "news -a"}},
+		{"at the end", []string{"2026-02-25 10:00:00 picked_up", "2026-02-26 10:00:00 in_transit.departed", "2026-02-27 10:00:00 out_for_delivery",
+			"2026-02-27 10:00:00 out_for_delivery"}, map[string]string{"a b c": "news -d", "a b d": "news -c"}},
+	} {
+		for labels, want := range c.heard {
+			d := newDesk(t, c.scans...)
+			d.hear("a b c d", 0)
+			if got := d.hear(labels, time.Hour); got != want {
+				t.Errorf("%s, %q: %s, want %s", c.name, labels, got, want)
+			}
+		}
+	}
+}
+
 // A list speaks of its own source, of what came in lists, and of its own epoch.
 func TestJudgeKeepsToItsOwn(t *testing.T) {
 	d := newDesk(t, onTheRoad...)
@@ -319,6 +358,7 @@ func judgements(t tb) []Judgement {
 	d.hear("a c", time.Hour)
 	d.hear("a c d e f", 2*time.Hour)
 	d.hear("a b c d e f", 3*time.Hour)
+	d.hear("a c d e f", 4*time.Hour, func(l *List) { l.Partial = true })
 	return []Judgement{{}, d.judge}
 }
 
@@ -372,4 +412,26 @@ func FuzzDecodeJudgement(f *testing.F) {
 		d.hear("a b c", time.Hour)
 		d.hear("a b", 2*time.Hour)
 	})
+}
+
+// Doubts that were forgotten are no news when a sister tells them again.
+func TestForgottenDoubtsAreNoNews(t *testing.T) {
+	var j Judgement
+	told := func() (news int) {
+		for _, minute := range append(slices.Collect(func(yield func(int) bool) {
+			for i := range 2 * doubtedKept {
+				if !yield(i) {
+					return
+				}
+			}
+		}), 1500, 1501, 1502) {
+			if j.Note(&List{Stamp: Stamp{HLCAt(noon + int64(minute)*60_000), 10}, Doubtful: true}) {
+				news++
+			}
+		}
+		return news
+	}
+	if first, second := told(), told(); first != 2*doubtedKept+3 || second != 0 {
+		t.Errorf("%d doubts were news at first and %d again, want %d and none", first, second, 2*doubtedKept+3)
+	}
 }

@@ -193,3 +193,42 @@ func TestTagOfALeg(t *testing.T) {
 		t.Error("the child's event, which is shown, did not change the tag")
 	}
 }
+
+// The tag of an answer that shows more than the fold took in, an older parcel or what
+// was taken back, changes with the legs that it shows.
+func TestTagOfADeepAnswer(t *testing.T) {
+	child := Waybill{"AAAA1", "yto"}
+	onward := journey(t, "2025-09-01 10:00:00 in_transit.forwarded", "2025-09-09 10:00:00 delivered", "2026-02-01 10:00:00 picked_up")
+	onward[0].Leg = LegTo{child, Forwarded}
+	scans := journey(t, "2025-09-02 10:00:00 in_transit", "2025-09-03 10:00:00 out_for_delivery")
+	for i := range scans {
+		scans[i].Waybill, scans[i].Source = child, "kuaidi100"
+	}
+	hidden := sealed(scans[1])
+	hides := List{Waybill: child, Source: "kuaidi100", Stamp: Stamp{HLCAt(noon), 7}, Shows: []ID{sealed(scans[0]).ID}, Hides: []ID{hidden.ID}}
+	older := []telling{{event: sealed(onward[0])}, {event: sealed(onward[1])}, {event: sealed(onward[2])}}
+	for _, c := range []struct {
+		name   string
+		v      Variant
+		before []telling
+		then   telling
+	}{
+		{"a scan under the older parcel's new number", Variant{Epoch: 1}, older, telling{event: sealed(scans[1])}},
+		{"one that changes no status, with events", Variant{Epoch: 1, Events: true}, older, telling{event: sealed(scans[0])}},
+		{"a scan that was taken back before it came", Variant{Retracted: true, Events: true},
+			[]telling{older[0], {event: sealed(scans[0])}, {list: &hides}}, telling{event: hidden}},
+	} {
+		r := newReplica()
+		r.take(c.before...)
+		answer := func() (tag, whole string) {
+			tr := r.trace(parent, c.v)
+			return string(tr.AppendTag(nil, c.v)), string(tr.AppendJSON(nil, c.v))
+		}
+		tag, was := answer()
+		r.take(c.then)
+		tagNow, is := answer()
+		if tag == tagNow || was == is {
+			t.Errorf("%s: the tag was %s and is %s, of\n%s and\n%s", c.name, tag, tagNow, was, is)
+		}
+	}
+}

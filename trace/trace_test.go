@@ -3,6 +3,7 @@ package trace
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -74,6 +75,49 @@ func TestChildrenThatAreRead(t *testing.T) {
 	tr.Events, tr.Legs, tr.Records, tr.Also = make([]Event, 1), make([]Part, 1), make([]Record, 1), []string{"yto"}
 	if tr.Reset(); len(tr.Events)+len(tr.Legs)+len(tr.Records)+len(tr.Also) != 0 || tr.Number != "" {
 		t.Errorf("after a reset there is %+v", tr)
+	}
+}
+
+// However many legs were told of a parcel, no more are read than the fold takes, and
+// of the parcel that is asked for alone.
+func TestChildrenOfAnEpoch(t *testing.T) {
+	var h Head
+	for _, e := range journey(t, "2025-09-01 10:00:00 picked_up", "2025-09-03 10:00:00 delivered", "2026-02-01 10:00:00 picked_up") {
+		if taken, err := h.Take(sealed(e), nil); taken != Fresh || err != nil {
+			t.Fatal(taken, err)
+		}
+	}
+	first := h.Entries[0].pinned()
+	for i := range mostTold - 1 {
+		h.TakeLeg(&LegFact{To: LegTo{Waybill{fmt.Sprintf("AAAA%02d", i), "yto"}, Forwarded}, Since: first + int64(i)}, false)
+	}
+	h.TakeLeg(&LegFact{To: LegTo{Waybill{"BBBB1", "yto"}, LastMile}, Since: noon}, false)
+	h.Fold(parent, nil)
+	tr := Trace{Waybill: parent, Head: h}
+	for _, want := range []Want{{Legs: true, Epoch: 1}, {Events: true, Epoch: 1}} {
+		if got := tr.Children(want); len(got) != MaxLegs || got[0].Number != "AAAA00" {
+			t.Errorf("%+v: %d legs are read, %v; want the first %d", want, len(got), got, MaxLegs)
+		}
+	}
+	for _, want := range []Want{{Legs: true, Epoch: 2}, {Legs: true}, {Events: true}} {
+		if got := tr.Children(want); !slices.Equal(got, []Waybill{{"BBBB1", "yto"}}) {
+			t.Errorf("%+v: %v are read, want the newest parcel's leg", want, got)
+		}
+	}
+}
+
+// What was taken back does not make a head the newest.
+func TestNewestOfWhatIsShown(t *testing.T) {
+	d := newDesk(t, onTheRoad...)
+	d.hear("a b c d e", 0)
+	shown := d.head.Newest()
+	d.hear("a b c d", time.Minute)
+	if got := d.head.Newest(); got != shown {
+		t.Errorf("after a doubtful list the newest is at %d, want %d", got, shown)
+	}
+	d.hear("a b c d", time.Hour)
+	if got := d.head.Newest(); !d.head.Hides(d.byKey["e"]) || got != d.head.Entries[3].pinned() {
+		t.Errorf("without the last the newest is at %d, want %d", got, d.head.Entries[3].pinned())
 	}
 }
 

@@ -47,6 +47,10 @@ func TestParse(t *testing.T) {
 			{Reference(nil, ref, w), Key{Kind: KindReference, Reference: ref, Waybill: w}},
 			{Feed(nil, part, seq), Key{Kind: KindFeed, Partition: part, Seq: seq}},
 			{Quarantine(nil, hash), Key{Kind: KindQuarantine, Hash: hash}},
+			{Leg(nil, trace.Waybill{Number: w.Number}, w), Key{Kind: KindLeg, Child: trace.Waybill{Number: w.Number}, Waybill: w}},
+			{Record(nil, w, trace.Business, id), Key{Kind: KindRecord, Waybill: w, Record: trace.Business, ID: id}},
+			{Judgement(nil, w, "kuaidi100"), Key{Kind: KindJudgement, Waybill: w, Source: "kuaidi100"}},
+			{Unmapped(nil, "sf", ref.Text), Key{Kind: KindUnmapped, Source: "sf", Code: ref.Text}},
 			{Meta(nil, "form"), Key{Kind: KindMeta, Name: "form"}},
 		} {
 			got, err := Parse(c.key)
@@ -104,6 +108,10 @@ func FuzzParse(f *testing.F) {
 	f.Add(Reference(nil, trace.Reference{Account: "main", Text: "order 1"}, w))
 	f.Add(Feed(nil, 12, 7))
 	f.Add(Meta(nil, "next"))
+	f.Add(Leg(nil, trace.Waybill{Number: "1Z999"}, w))
+	f.Add(Record(nil, w, trace.Charges, 7))
+	f.Add(Judgement(nil, w, "kuaidi100"))
+	f.Add(Unmapped(nil, "sf", "607"))
 	f.Fuzz(func(t *testing.T, key []byte) {
 		k, err := Parse(key)
 		if err != nil {
@@ -123,6 +131,14 @@ func FuzzParse(f *testing.F) {
 			again = Quarantine(nil, k.Hash)
 		case k.Kind == KindMeta:
 			again = Meta(nil, k.Name)
+		case k.Kind == KindLeg:
+			again = Leg(nil, k.Child, k.Waybill)
+		case k.Kind == KindRecord:
+			again = Record(nil, k.Waybill, k.Record, k.ID)
+		case k.Kind == KindJudgement:
+			again = Judgement(nil, k.Waybill, k.Source)
+		case k.Kind == KindUnmapped:
+			again = Unmapped(nil, k.Source, k.Code)
 		}
 		if !bytes.Equal(again, key) {
 			t.Fatalf("%q is read as %+v, which makes %q", key, k, again)

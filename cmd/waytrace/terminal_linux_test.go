@@ -47,7 +47,7 @@ func onTerminal(t *testing.T, columns int, args ...string) (status int, seen str
 	return status, string(bytes.ReplaceAll(<-read, []byte("\r\n"), []byte("\n")))
 }
 
-const aTrace = `{"number":"SF7444400031887","carrier":"sf","references":["R-1","订单2"],"also":["yto"],
+const aTrace = `{"number":"SF7444400031887","carrier":"sf","references":["R-1","订单2"],"legs":[{"carrier":"sf","number":"SF7444400031887","role":"main"},{"number":"1Z999","role":"last_mile"},{"carrier":"yto","number":"YT1","role":"return"}],"earlier":2,"also":["yto"],
 "status":{"code":"delivered","sub":"signed","label":"已签收","since":"2020-05-11T16:56:54+08:00","terminal":true},
 "events":[
 {"date":"2020-05-09","status":"pre_transit","description":"order made"},
@@ -61,6 +61,8 @@ func TestTraceOnTerminal(t *testing.T) {
 	status, seen := onTerminal(t, 102, "trace", "SF7444400031887", "--to="+url)
 	const want = `SF7444400031887  sf  已签收 delivered/signed  since 2020-05-11 16:56:54 +08:00
 references: R-1, 订单2
+goes on as: 1Z999 (last mile), yto YT1 (return)
+parcels before under this number: 2
 also at: yto
 
 2020-05-09                  pre_transit                      order made

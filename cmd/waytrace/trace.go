@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -103,7 +104,35 @@ type timeline struct {
 		Label string `json:"label"`
 		Since string `json:"since"`
 	} `json:"status"`
-	Events []scan `json:"events"`
+	Legs    []leg  `json:"legs"`
+	Earlier int    `json:"earlier"`
+	Events  []scan `json:"events"`
+}
+
+// A leg is a number that the parcel has, or goes on under.
+type leg struct {
+	Carrier string `json:"carrier"`
+	Number  string `json:"number"`
+	Role    string `json:"role"`
+}
+
+// others are the numbers that the parcel goes on under, each with its carrier and
+// what it is to the journey.
+func (t *timeline) others() (names []string) {
+	for _, l := range t.Legs {
+		if l.Role != "main" {
+			names = append(names, plain(joined(" ", l.Carrier, l.Number))+" ("+plain(strings.ReplaceAll(l.Role, "_", " "))+")")
+		}
+	}
+	return names
+}
+
+// earlier says how many parcels had the number before.
+func (t *timeline) earlier() []string {
+	if t.Earlier == 0 {
+		return nil
+	}
+	return []string{strconv.Itoa(t.Earlier)}
 }
 
 // A scan is what the terminal shows of an event.
@@ -134,7 +163,8 @@ func (t *timeline) append(dst []byte, l look) []byte {
 	for _, more := range []struct {
 		name  string
 		items []string
-	}{{"references", t.References}, {"also at", t.Also}, {"also numbers", t.AlsoNumbers}} {
+	}{{"references", t.References}, {"goes on as", t.others()}, {"parcels before under this number", t.earlier()},
+		{"also at", t.Also}, {"also numbers", t.AlsoNumbers}} {
 		if len(more.items) > 0 {
 			dst = append(dst, l.paint(dim, more.name+": "+plain(strings.Join(more.items, ", ")))+"\n"...)
 		}

@@ -89,7 +89,7 @@ func (q *asked) take(name, value string) error {
 			}
 		}
 	case "epoch":
-		n, err := strconv.ParseUint(value, 10, 16)
+		n, err := strconv.ParseUint(value, 10, 31)
 		if err != nil || n == 0 {
 			return refuse(name, value, "1, the first parcel that had the number, or more")
 		}

@@ -49,7 +49,11 @@ func (w *writer) finish() {
 		w.set(keys.Meta(w.buf[:0], metaNext), w.value)
 	}
 	if w.heard > w.store.reserved {
-		w.store.reserved = trace.HLCAt(w.heard.Milli() + reserveAhead.Milliseconds())
+		ahead := reserveAhead
+		if w.store.clock.Ahead(w.heard) {
+			ahead = reserveLittle
+		}
+		w.store.reserved = trace.HLCAt(w.heard.Milli() + ahead.Milliseconds())
 		w.value = binary.BigEndian.AppendUint64(w.value[:0], uint64(w.store.reserved))
 		w.set(keys.Meta(w.buf[:0], metaClock), w.value)
 	}

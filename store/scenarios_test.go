@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -1046,5 +1047,60 @@ func TestFullerAndPoorerCopies(t *testing.T) {
 	exchange(t, a, b)
 	if got := read(t, a.Store, "SF0001"); len(got.Events) != 1 || got.Events[0].Operator != "Li" {
 		t.Errorf("got %+v, want the fuller copy", got.Events)
+	}
+}
+
+// A daemon that is killed again and again, each time before its clock has caught up,
+// does not run away from the time of day.
+func TestKilledAgainAndAgain(t *testing.T) {
+	now := int64(1_700_000_000_000)
+	disk := vfs.NewCrashableMem()
+	last := trace.HLC(0)
+	for range 40 {
+		s, err := Open("data", Options{fs: disk, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: func() int64 { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := s.Now()
+		if heard <= last {
+			t.Fatalf("a reading of %d again, after %d", heard, last)
+		}
+		last = heard
+		if _, err := s.Append(context.Background(), sealed(t, s, scan("SF7444400031887", fmt.Sprint(heard), trace.InTransit, 0))); err != nil {
+			t.Fatal(err)
+		}
+		disk = disk.CrashClone(vfs.CrashCloneCfg{})
+		s.Close()
+	}
+	if ahead := last.Milli() - now; ahead > 4000 {
+		t.Errorf("%d ms ahead after 40 kills", ahead)
+	}
+}
+
+// A clock that was set back by minutes gives no reading twice, over any restart.
+func TestClockSetBack(t *testing.T) {
+	now := int64(1_700_000_000_000)
+	disk := vfs.NewCrashableMem()
+	last := trace.HLC(0)
+	for range 5 {
+		s, err := Open("data", Options{fs: disk, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: func() int64 { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			heard := s.Now()
+			if heard <= last {
+				t.Fatalf("a reading of %d again, after %d", heard, last)
+			}
+			last = heard
+			facts := sealed(t, s, scan("SF7444400031887", fmt.Sprint(heard), trace.InTransit, 0))
+			last = max(last, facts.Events[0].Heard)
+			if _, err := s.Append(context.Background(), facts); err != nil {
+				t.Fatal(err)
+			}
+		}
+		disk = disk.CrashClone(vfs.CrashCloneCfg{})
+		s.Close()
+		now -= 5 * 60_000
 	}
 }

@@ -45,13 +45,16 @@ func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
 		if err != nil {
 			return fresh, err
 		}
+		borrowed := facts.Judged // the reading is not our clock's
 		if !facts.Judged {
 			o.Origin = w.store.node
 			// A sister's clock may run ahead: who speaks last here has the last word.
-			o.Heard = max(o.Heard, h.head.Override.Heard+1)
+			if h.head.Override.Heard >= o.Heard {
+				o.Heard, borrowed = h.head.Override.Heard+1, true
+			}
 		}
 		if o.Taken = h.head.TakeOverride(o); o.Taken == trace.Fresh {
-			w.hear(o.Heard)
+			w.hear(o.Heard, borrowed)
 			h.changed(facts.Judged, trace.Change{Kind: trace.Overrode, Heard: o.Heard, Override: o})
 		}
 	}
@@ -59,9 +62,10 @@ func (w *writer) take(facts *trace.Facts) (fresh int, err error) {
 }
 
 // hear notes a reading that goes into the batch, so that the clock is reserved
-// beyond it. One from elsewhere moves the clock, unless it is absurd.
-func (w *writer) hear(heard trace.HLC) {
-	if w.store.clock.Observe(heard) {
+// beyond it. One from elsewhere moves the clock, unless it is absurd; our own counts
+// always, also after the physical clock was set back.
+func (w *writer) hear(heard trace.HLC, elsewhere bool) {
+	if !elsewhere || w.store.clock.Observe(heard) {
 		w.heard = max(w.heard, heard)
 	}
 }
@@ -112,7 +116,7 @@ func (w *writer) takeEvents(facts *trace.Facts) (fresh int, err error) {
 				w.meet(e)
 			}
 		}
-		w.hear(heard)
+		w.hear(heard, e.Judged)
 		h.write(liveEvent{e.At.Local, e.ID, e.Value}, kind)
 		h.changed(e.Judged, trace.Change{Kind: kind, Local: e.At.Local, ID: e.ID, Text: text, Heard: heard})
 		w.adopt(e.Waybill, e.Leg.Waybill)
@@ -161,7 +165,7 @@ func (w *writer) takeList(l *trace.List, facts *trace.Facts) error {
 		l.Taken = trace.Repeat
 		return nil
 	}
-	w.hear(l.Heard)
+	w.hear(l.Heard, facts.Judged)
 	h.changed(facts.Judged, trace.Change{Kind: trace.Listed, Heard: l.Heard, List: l})
 	for i, id := range ids {
 		if after := h.head.Hides(id); after != before[i] {
@@ -227,7 +231,7 @@ func (w *writer) takeLeg(l *trace.LegFact, judged bool) error {
 		}
 	}
 	if l.Taken = h.head.TakeLeg(l, judged); l.Taken == trace.Fresh {
-		w.hear(l.Heard)
+		w.hear(l.Heard, judged)
 		w.adopt(l.Waybill, l.To.Waybill)
 		h.changed(judged, trace.Change{Kind: trace.LegTold, Heard: l.Heard, Leg: l})
 	}
@@ -278,7 +282,7 @@ func (w *writer) takeRecord(r *trace.Record, judged bool) error {
 	}
 	h.records[of] = r
 	r.Taken = trace.Fresh
-	w.hear(r.Heard)
+	w.hear(r.Heard, judged)
 	h.changed(judged, trace.Change{Kind: trace.RecordKept, Heard: r.Heard, Record: r})
 	return nil
 }

@@ -31,6 +31,11 @@ const (
 // that most batches need not write it.
 const reserveAhead = 3 * time.Second
 
+// reserveLittle is how far while the clock is ahead of the physical one, as it is when
+// the last run was killed: it counts on then, and needs no more. Else a daemon that is
+// killed again and again would run away from the time of day.
+const reserveLittle = 10 * time.Millisecond
+
 // A request is one Append or Quarantine on its way through the writer.
 type request struct {
 	facts *trace.Facts // of Append and Apply

@@ -81,6 +81,9 @@ func (c *Clock) Observe(h HLC) bool {
 	return true
 }
 
+// Ahead reports whether a reading is ahead of the physical clock.
+func (c *Clock) Ahead(h HLC) bool { return h.Milli() > c.wall() }
+
 func (c *Clock) wall() int64 {
 	if c.Wall != nil {
 		return c.Wall()

@@ -1,52 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
-
-// saysAtTerminal plays a command line at a terminal whose user has typed a line, and
-// gives what is to be seen there.
-func saysAtTerminal(t *testing.T, typed string, args ...string) (status int, seen string) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("this machine has no terminals to play with: %v", err)
-	}
-	defer master.Close()
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("this machine has no terminals to play with: %v", err)
-	}
-	defer terminal.Close()
-	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 100}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(master, typed+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	read := make(chan []byte)
-	go func() {
-		b, _ := io.ReadAll(master) // ends with an error when the terminal is closed
-		read <- b
-	}()
-	status = run(t.Context(), args, terminal, terminal, terminal)
-	terminal.Close()
-	return status, string(bytes.ReplaceAll(<-read, []byte("\r\n"), []byte("\n")))
-}
 
 // Who drops all is asked first.
 func TestDropAsks(t *testing.T) {

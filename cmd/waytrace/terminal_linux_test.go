@@ -13,9 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onTerminal plays a command line at a terminal of so many columns, and gives
-// what is to be seen there.
+// onTerminal plays a command line at a terminal of so many columns where nobody
+// types, and gives what is to be seen there.
 func onTerminal(t *testing.T, columns int, args ...string) (status int, seen string) {
+	t.Helper()
+	return playTerminal(t, columns, "", args)
+}
+
+// saysAtTerminal does so with a user who has typed a line.
+func saysAtTerminal(t *testing.T, typed string, args ...string) (status int, seen string) {
+	t.Helper()
+	return playTerminal(t, 100, typed+"\n", args)
+}
+
+func playTerminal(t *testing.T, columns int, typed string, args []string) (status int, seen string) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -37,12 +48,19 @@ func onTerminal(t *testing.T, columns int, args ...string) (status int, seen str
 	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: uint16(columns)}); err != nil {
 		t.Fatal(err)
 	}
+	var stdin io.Reader = strings.NewReader("")
+	if typed != "" {
+		stdin = terminal
+		if _, err := io.WriteString(master, typed); err != nil {
+			t.Fatal(err)
+		}
+	}
 	read := make(chan []byte)
 	go func() {
 		b, _ := io.ReadAll(master) // ends with an error when the terminal is closed
 		read <- b
 	}()
-	status = run(t.Context(), args, strings.NewReader(""), terminal, terminal)
+	status = run(t.Context(), args, stdin, terminal, terminal)
 	terminal.Close()
 	return status, string(bytes.ReplaceAll(<-read, []byte("\r\n"), []byte("\n")))
 }

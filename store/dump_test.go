@@ -150,7 +150,7 @@ type telling struct {
 func fed(s *Store) (told telling, err error) {
 	told.events, told.facts.Judged = map[trace.ID]bool{}, true
 	lastSeq := uint64(0)
-	for p := range uint16(keys.Partitions) {
+	for p := range uint16(trace.Partitions) {
 		seq, own := uint64(0), uint64(0)
 		var groups []trace.Group
 		var broken error
@@ -175,7 +175,7 @@ func fed(s *Store) (told telling, err error) {
 			if g.Own > 0 {
 				own++
 			}
-			if g.Own > 0 && g.Own != own || keys.Partition(g.Number) != p {
+			if g.Own > 0 && g.Own != own || trace.PartitionOf(g.Number) != p {
 				return told, fmt.Errorf("partition %d: group %d of %s comes in place of %d", p, g.Own, g.Number, own)
 			}
 			g.Changes = slices.DeleteFunc(g.Changes, func(c trace.Change) bool {

@@ -11,7 +11,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"waytrace/store/keys"
 	"waytrace/trace"
 )
 
@@ -63,7 +62,7 @@ func TestLaws(t *testing.T) {
 type round struct {
 	t     *testing.T
 	nodes [2]*node
-	read  [2][keys.Partitions]uint64 // how far each node's feed was given to the other
+	read  [2][trace.Partitions]uint64 // how far each node's feed was given to the other
 	seen  map[string]int
 	last  [2][]trace.Event   // the list that a node heard last
 	doubt [2]map[string]bool // lists that a node doubted
@@ -256,7 +255,7 @@ func (x *round) tell(r *rapid.T, from int, whole bool) {
 func (x *round) settle(r *rapid.T) {
 	for from := range x.nodes {
 		if rapid.Bool().Draw(r, "all of it again") {
-			x.read[from] = [keys.Partitions]uint64{}
+			x.read[from] = [trace.Partitions]uint64{}
 		}
 		x.tell(r, from, rapid.Bool().Draw(r, "whole"))
 	}
@@ -291,7 +290,7 @@ func (x *round) count(n *node) {
 			}
 		}
 	}
-	for p := range uint16(keys.Partitions) {
+	for p := range uint16(trace.Partitions) {
 		n.EachFeedEntry(p, 0, func(_ uint64, e *trace.FeedEntry) bool {
 			for _, g := range e.Groups {
 				for _, c := range g.Changes {

@@ -31,7 +31,7 @@ const (
 // that used them.
 type counters struct {
 	seq      uint64 // of the feed, from 1
-	own      [keys.Partitions]uint64
+	own      [trace.Partitions]uint64
 	waybills uint64 // how many there are, which is no number to be given out
 }
 
@@ -91,7 +91,7 @@ func (s *Store) birth() error {
 		}
 		set(metaForm, binary.BigEndian.AppendUint32(nil, Form))
 		set(metaNode, binary.BigEndian.AppendUint64(nil, uint64(s.node)))
-		set(metaPartitions, binary.BigEndian.AppendUint16(nil, keys.Partitions))
+		set(metaPartitions, binary.BigEndian.AppendUint16(nil, trace.Partitions))
 		set(metaNext, s.next.append(nil))
 		set(metaFolding, trace.AppendFolding(nil))
 	case len(form) != 4:
@@ -129,8 +129,8 @@ func (s *Store) recall() error {
 	if err != nil {
 		return err
 	}
-	if partitions != keys.Partitions {
-		return fmt.Errorf("%s has %d partitions, this version knows %d only", s.dir, partitions, keys.Partitions)
+	if partitions != trace.Partitions {
+		return fmt.Errorf("%s has %d partitions, this version knows %d only", s.dir, partitions, trace.Partitions)
 	}
 	clock, err := s.metaUint(metaClock, 8)
 	if err != nil && !errors.Is(err, trace.ErrNotFound) {

@@ -53,10 +53,10 @@ func (n *node) lists(t testing.TB, events ...trace.Event) (news, doubtful bool) 
 
 // shipped are a node's own groups behind a bookmark for each partition, which it
 // moves, as a sister would get them.
-func (n *node) shipped(t tb, bookmarks *[keys.Partitions]uint64) (all []*trace.Facts) {
+func (n *node) shipped(t tb, bookmarks *[trace.Partitions]uint64) (all []*trace.Facts) {
 	t.Helper()
 	var groups []trace.Group
-	for p := range uint16(keys.Partitions) {
+	for p := range uint16(trace.Partitions) {
 		err := n.EachFeedEntry(p, bookmarks[p], func(first uint64, e *trace.FeedEntry) bool {
 			bookmarks[p] = first + uint64(e.Changes()) - 1
 			var whole trace.FeedEntry // the one at hand is borrowed
@@ -97,7 +97,7 @@ func (n *node) apply(t testing.TB, all ...*trace.Facts) {
 // exchange tells two nodes all that the other one has, and wants them to agree.
 func exchange(t testing.TB, a, b *node) {
 	t.Helper()
-	ours, theirs := a.shipped(t, &[keys.Partitions]uint64{}), b.shipped(t, &[keys.Partitions]uint64{})
+	ours, theirs := a.shipped(t, &[trace.Partitions]uint64{}), b.shipped(t, &[trace.Partitions]uint64{})
 	a.apply(t, theirs...)
 	b.apply(t, ours...)
 	if here, there := truth(t, a.Store), truth(t, b.Store); here != there {
@@ -402,7 +402,7 @@ func TestListBeforeItsEvents(t *testing.T) {
 	a.lists(t, first(5)...)
 	a.pass(time.Minute)
 	a.lists(t, without(first(5), 2)...)
-	all := a.shipped(t, &[keys.Partitions]uint64{})
+	all := a.shipped(t, &[trace.Partitions]uint64{})
 	for i := len(all) - 1; i >= 0; i-- {
 		b.apply(t, &trace.Facts{Lists: all[i].Lists})
 	}
@@ -437,7 +437,7 @@ func TestListsThatAreForgotten(t *testing.T) {
 		}
 		lists++
 	}
-	facts := a.shipped(t, &[keys.Partitions]uint64{})
+	facts := a.shipped(t, &[trace.Partitions]uint64{})
 	b.apply(t, facts...)
 	var j trace.Judgement
 	err := b.scan(keys.Judgement(nil, all[0].Waybill, "kuaidi100"), func(_, value []byte) (bool, error) {
@@ -449,7 +449,7 @@ func TestListsThatAreForgotten(t *testing.T) {
 	before, mark := truth(t, b.Store), b.SafeMark()
 	rng := rand.New(rand.NewPCG(13, 1))
 	for range 3 {
-		facts := a.shipped(t, &[keys.Partitions]uint64{})
+		facts := a.shipped(t, &[trace.Partitions]uint64{})
 		rng.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
 		b.apply(t, facts...)
 		if b.SafeMark() != mark {
@@ -484,13 +484,13 @@ func TestLegsOverNodes(t *testing.T) {
 				n.mustBe(t, "SF0001", trace.OutForDelivery)
 			}
 			// One node alone hears how it ends.
-			mark, owned := b.SafeMark(), len(b.shipped(t, &[keys.Partitions]uint64{}))
+			mark, owned := b.SafeMark(), len(b.shipped(t, &[trace.Partitions]uint64{}))
 			hear(t, a.Store, func(f *trace.Facts) { *f.Event() = fedBy100(yt, trace.Delivered, 50) })
 			a.mustBe(t, "SF0001", trace.Delivered)
 			b.mustBe(t, "SF0001", trace.OutForDelivery)
 			exchange(t, a, b)
 			b.mustBe(t, "SF0001", trace.Delivered)
-			if got := len(b.shipped(t, &[keys.Partitions]uint64{})); b.SafeMark() <= mark || got != owned {
+			if got := len(b.shipped(t, &[trace.Partitions]uint64{})); b.SafeMark() <= mark || got != owned {
 				t.Errorf("the feed went from %d to %d, %d groups are shipped, want %d", mark, b.SafeMark(), got, owned)
 			}
 			if got := refoldsOf(t, b, "SF0001"); got == 0 {
@@ -503,7 +503,7 @@ func TestLegsOverNodes(t *testing.T) {
 // refoldsOf counts the changes that tell of a number what follows from others.
 func refoldsOf(t testing.TB, n *node, number string) (count int) {
 	t.Helper()
-	err := n.EachFeedEntry(keys.Partition(number), 0, func(_ uint64, e *trace.FeedEntry) bool {
+	err := n.EachFeedEntry(trace.PartitionOf(number), 0, func(_ uint64, e *trace.FeedEntry) bool {
 		for _, g := range e.Groups {
 			for _, c := range g.Changes {
 				if g.Number == number && c.Kind == trace.Refolded {
@@ -578,7 +578,7 @@ func TestTheLastWord(t *testing.T) {
 		a, b := newNode(t), newNode(t)
 		b.pass(10 * time.Minute)
 		word(b, trace.Lost)
-		a.apply(t, b.shipped(t, &[keys.Partitions]uint64{})...)
+		a.apply(t, b.shipped(t, &[trace.Partitions]uint64{})...)
 		a.mustBe(t, yt, trace.Lost)
 		word(a, trace.Delivered)
 		a.mustBe(t, yt, trace.Delivered)
@@ -589,7 +589,7 @@ func TestTheLastWord(t *testing.T) {
 		a, b := newNode(t), newNode(t)
 		b.pass(30 * 24 * time.Hour) // further than a's own clock lets itself be moved
 		word(b, trace.Lost)
-		a.apply(t, b.shipped(t, &[keys.Partitions]uint64{})...)
+		a.apply(t, b.shipped(t, &[trace.Partitions]uint64{})...)
 		word(a, trace.Delivered)
 		a.mustBe(t, yt, trace.Delivered)
 		exchange(t, a, b)
@@ -838,7 +838,7 @@ func TestTagsOfLegs(t *testing.T) {
 	sister.pass(time.Minute)
 	sister.lists(t, without(first(5), 2)...)
 	hidden := sealed(t, n.Store, first(5)[2]).Events[0].ID
-	facts := sister.shipped(t, &[keys.Partitions]uint64{})
+	facts := sister.shipped(t, &[trace.Partitions]uint64{})
 	for _, f := range facts {
 		n.apply(t, &trace.Facts{Lists: f.Lists})
 	}
@@ -883,7 +883,7 @@ func TestAlsoOfWhatHasNotCome(t *testing.T) {
 	n, sister := newNode(t), newNode(t)
 	push(t, n.Store, scan(yt, "99", trace.InTransit, 90))
 	sister.lists(t, first(3)...)
-	facts := sister.shipped(t, &[keys.Partitions]uint64{})
+	facts := sister.shipped(t, &[trace.Partitions]uint64{})
 	also := func() (found []string) {
 		for _, carrier := range []string{"", "sf"} {
 			var tr trace.Trace

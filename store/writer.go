@@ -256,7 +256,7 @@ func (w *writer) live(of trace.Waybill) (*liveHead, error) {
 	if h := w.heads[of]; h != nil {
 		return h, nil
 	}
-	h := &liveHead{Waybill: of, partition: keys.Partition(of.Number)}
+	h := &liveHead{Waybill: of, partition: trace.PartitionOf(of.Number)}
 	w.buf = keys.Head(w.buf[:0], of)
 	value, closer, err := w.store.db.Get(w.buf)
 	switch {

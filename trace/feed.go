@@ -10,6 +10,7 @@ import (
 // it was numbered. Its first change has the seq of its key; the others count on.
 type FeedEntry struct {
 	Mark   uint64 // of the start of the daemon that numbered it
+	At     int64  // when it did, by its wall clock, milliseconds since 1970 UTC
 	Groups []Group
 }
 
@@ -55,7 +56,8 @@ type Change struct {
 
 const (
 	entryMark  = 1
-	entryGroup = 2
+	entryAt    = 2
+	entryGroup = 3
 
 	groupNumber  = 1
 	groupCarrier = 2
@@ -84,6 +86,7 @@ func (f *FeedEntry) Append(dst []byte) []byte {
 	defer marshalers.Put(m)
 	mm := m.MessageMarshaler()
 	mm.AppendFixed64(entryMark, f.Mark)
+	mm.AppendInt64(entryAt, f.At)
 	for i := range f.Groups {
 		g := &f.Groups[i]
 		gm := mm.AppendMessage(entryGroup)
@@ -141,6 +144,8 @@ func DecodeFeedEntry(f *FeedEntry, value []byte) error {
 		switch fc.FieldNum {
 		case entryMark:
 			f.Mark, ok = fc.Fixed64()
+		case entryAt:
+			f.At, ok = fc.Int64()
 		case entryGroup:
 			var g Group
 			ok = g.decode(fc) == nil

@@ -91,6 +91,7 @@ func TestProtoNamesWhatTheCodeWrites(t *testing.T) {
 		"facts_codec.go": {"list": "List", "told": "LegFact", "record": "Record", "charge": "Charge", "moment": "Moment",
 			"override": "Override"},
 		"unmapped.go": {"unmapped": "Unmapped"},
+		"news.go":     {"news": "News", "scan": "Scan"},
 	}
 	code := map[string]map[uint32]string{}
 	for file, messages := range prefixes {

@@ -262,17 +262,3 @@ func parse(key []byte) (k Key, ok bool) {
 	}
 	return k, ok && (k.Kind != KindWaybill || strings.IndexByte(k.Waybill.Carrier, 0) < 0)
 }
-
-// Partitions is how many partitions a directory has. It is fixed when the
-// directory is made.
-const Partitions = 16
-
-// Partition is the partition of a waybill number: FNV-1a of 64 bits, modulo
-// Partitions. All nodes must agree on it, so it never changes.
-func Partition(number string) uint16 {
-	h := uint64(14695981039346656037)
-	for i := 0; i < len(number); i++ {
-		h = (h ^ uint64(number[i])) * 1099511628211
-	}
-	return uint16(h % Partitions)
-}

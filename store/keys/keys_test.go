@@ -10,15 +10,6 @@ import (
 	"waytrace/trace"
 )
 
-// Two nodes must find a number in the same partition for ever.
-func TestPartition(t *testing.T) {
-	for number, want := range map[string]uint16{"SF7444400031887": 12, "YT1234567890123": 7} {
-		if got := Partition(number); got != want {
-			t.Errorf("Partition(%q) = %d, want %d", number, got, want)
-		}
-	}
-}
-
 var (
 	someNumber  = rapid.StringMatching(`[A-Z0-9-]{4,50}`)
 	someCarrier = rapid.StringMatching(`[a-z0-9-]{1,12}`)

@@ -1,0 +1,206 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/VictoriaMetrics/easyproto"
+)
+
+// NewsForm is the form of news that this version writes. It reads no other yet.
+const NewsForm = 1
+
+// The kinds of record in the topic: each record names its own in the header KindHeader.
+const (
+	KindHeader  = "kind"
+	KindWaybill = "waybill" // what was heard of one waybill
+	KindVoid    = "void"    // nothing: it could not be told, and holds the place of its number
+)
+
+// ErrNewer is a record that a newer version wrote: this one cannot read it and must not
+// pass it by.
+var ErrNewer = errors.New("written by a newer version of waytrace")
+
+// News is what one node was the first to hear of one waybill in one batch, as other
+// nodes are told it: one record of the topic, under the waybill's number, in the
+// partition of that number. Its facts are in a Facts beside it.
+type News struct {
+	Waybill        // empty of one that is void
+	Origin  Origin // the node that heard it
+	Mark    uint64 // of the start of the daemon that numbered it
+	Own     uint64 // counts the origin's news in its partition, from 1 and without holes
+}
+
+const (
+	newsForm     = 1
+	newsOrigin   = 2
+	newsMark     = 3
+	newsOwn      = 4
+	newsNumber   = 5
+	newsCarrier  = 6
+	newsEvent    = 7
+	newsList     = 8
+	newsLeg      = 9
+	newsRecord   = 10
+	newsOverride = 11
+
+	scanLocal = 1
+	scanID    = 2
+	scanEvent = 3
+)
+
+// Append appends the record's value, the message News of docs/trace.proto. Of the facts
+// all must be of n's waybill; an event is written as its Value is, which need not be
+// decoded. A nil facts is void.
+func (n *News) Append(dst []byte, facts *Facts) []byte {
+	m := marshalers.Get()
+	defer marshalers.Put(m)
+	mm := m.MessageMarshaler()
+	mm.AppendUint32(newsForm, NewsForm)
+	mm.AppendFixed64(newsOrigin, uint64(n.Origin))
+	mm.AppendFixed64(newsMark, n.Mark)
+	mm.AppendUint64(newsOwn, n.Own)
+	if facts == nil {
+		return m.Marshal(dst)
+	}
+	mm.AppendString(newsNumber, n.Number)
+	mm.AppendString(newsCarrier, n.Carrier)
+	for i := range facts.Events {
+		e := &facts.Events[i]
+		em := mm.AppendMessage(newsEvent)
+		em.AppendSint64(scanLocal, e.At.Local)
+		em.AppendFixed64(scanID, uint64(e.ID))
+		em.AppendBytes(scanEvent, e.Value)
+	}
+	for i := range facts.Lists {
+		facts.Lists[i].marshal(mm.AppendMessage(newsList))
+	}
+	for i := range facts.Legs {
+		facts.Legs[i].marshal(mm.AppendMessage(newsLeg))
+	}
+	for i := range facts.Records {
+		facts.Records[i].marshal(mm.AppendMessage(newsRecord))
+	}
+	for i := range facts.Overrides {
+		facts.Overrides[i].marshal(mm.AppendMessage(newsOverride))
+	}
+	return m.Marshal(dst)
+}
+
+// DecodeNewsHead reads whose news a record is, without its facts, which are not looked
+// at. Its strings refer into value. Another form, or a field that this one does not
+// know, is ErrNewer; what is no news at all is ErrInvalid.
+func DecodeNewsHead(n *News, value []byte) error { return n.decode(value, nil) }
+
+// DecodeNews reads a record, and appends its facts to those that are there, ready for
+// the store: their strings refer into value, which must stay as it is. Errors are as
+// DecodeNewsHead's; facts is then to be thrown away. A fact that does not fit the rest,
+// such as an event whose identity is another's, is ErrInvalid.
+func DecodeNews(n *News, value []byte, facts *Facts) error { return n.decode(value, facts) }
+
+func (n *News) decode(value []byte, facts *Facts) error {
+	*n = News{}
+	form, newer := uint32(0), false
+	err := eachField(value, func(fc *easyproto.FieldContext) (ok bool) {
+		var x uint64
+		switch fc.FieldNum {
+		case newsForm:
+			form, ok = fc.Uint32()
+			newer = ok && form > NewsForm
+			ok = ok && !newer
+		case newsOrigin:
+			x, ok = fc.Fixed64()
+			n.Origin = Origin(x)
+		case newsMark:
+			n.Mark, ok = fc.Fixed64()
+		case newsOwn:
+			n.Own, ok = fc.Uint64()
+		case newsNumber:
+			n.Number, ok = fc.String()
+		case newsCarrier:
+			n.Carrier, ok = fc.String()
+		case newsEvent, newsList, newsLeg, newsRecord, newsOverride:
+			// A record is written in the order of its fields, so the waybill is known.
+			ok = facts == nil || n.fact(fc, facts) == nil
+		default:
+			newer = form != 0
+		}
+		return ok
+	})
+	switch {
+	case newer:
+		return fmt.Errorf("news of form %d: %w", form, ErrNewer)
+	case err != nil:
+		return fmt.Errorf("news %d of %s: %w", n.Own, n.Origin, err)
+	case form == 0 || n.Origin == 0 || n.Own == 0:
+		return fmt.Errorf("this is no news: %w", ErrInvalid)
+	}
+	if n.Number != "" || n.Carrier != "" {
+		if number, err := ParseNumber(n.Number); err != nil || number != n.Number || !ValidCarrier(n.Carrier) {
+			return fmt.Errorf("news %d of %s is of no waybill: %w", n.Own, n.Origin, ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// fact reads one fact into facts.
+func (n *News) fact(fc *easyproto.FieldContext, facts *Facts) (err error) {
+	if n.Number == "" || n.Carrier == "" {
+		return ErrInvalid
+	}
+	switch fc.FieldNum {
+	case newsEvent:
+		return n.scan(fc, facts)
+	case newsList:
+		l := List{Waybill: n.Waybill}
+		err = l.decode(fc)
+		facts.Lists = append(facts.Lists, l)
+	case newsLeg:
+		l := LegFact{Waybill: n.Waybill}
+		err = l.decode(fc)
+		facts.Legs = append(facts.Legs, l)
+	case newsRecord:
+		r := Record{Waybill: n.Waybill}
+		err = r.decode(fc)
+		facts.Records = append(facts.Records, r)
+	case newsOverride:
+		o := Override{Waybill: n.Waybill}
+		err = o.decode(fc)
+		facts.Overrides = append(facts.Overrides, o)
+	}
+	return err
+}
+
+// scan reads an event, and takes its identity anew: one that was damaged on its way must
+// not be stored under another's.
+func (n *News) scan(in *easyproto.FieldContext, facts *Facts) error {
+	e := facts.Event()
+	*e = Event{Waybill: n.Waybill}
+	var id uint64
+	local, value, seen := int64(0), []byte(nil), false
+	err := eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
+		switch fc.FieldNum {
+		case scanLocal:
+			local, ok = fc.Sint64()
+		case scanID:
+			id, ok = fc.Fixed64()
+		case scanEvent:
+			value, ok = fc.Bytes()
+			seen = true
+		}
+		return ok
+	})
+	if err != nil || !seen {
+		return ErrInvalid
+	}
+	e.At.Local = local
+	if err := e.decode(value); err != nil {
+		return err
+	}
+	heard := e.Heard
+	facts.Seal(e, heard)
+	if uint64(e.ID) != id {
+		return fmt.Errorf("event %s is stored as %016x: %w", e.ID, id, ErrInvalid)
+	}
+	return nil
+}

@@ -123,6 +123,8 @@ type Door struct {
 	Tokens    []string `name:"tokens" help:"Secrets that may end the door's path, two at once for rotation (32 random bytes each, as 43 characters of URL base64 or 64 of hex)." yaml:"tokens"`
 	Addresses []string `name:"addresses" help:"Addresses or networks (CIDR) that may push without a token." yaml:"addresses"`
 	AtOnce    int      `name:"at-once" help:"Pushes of one sender that may be under way at once; more get 503." default:"64" yaml:"at_once"`
+	// Acknowledge of a further account is the usual door's where it is empty.
+	Acknowledge string `name:"acknowledge" help:"When a push is acknowledged: local, once it is synced here; replicated, once Kafka has it too." default:"local" enum:"local,replicated" yaml:"acknowledge"`
 }
 
 // A Request is a push as it came. All of it is borrowed until the answer is

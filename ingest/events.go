@@ -56,7 +56,7 @@ func (in *Ingest) events(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 
 	wait, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	fresh, err := in.append(wait, &v.facts, nil)
+	fresh, err := in.append(wait, &v.facts, nil, who)
 	if err != nil {
 		return err
 	}

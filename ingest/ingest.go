@@ -46,6 +46,14 @@ type Options struct {
 	AtOnce int
 	// BytesInFlight is how much all bodies in work may weigh together: 256 MiB.
 	BytesInFlight int64
+	// Replicated waits until other nodes can have all that the store holds of some
+	// partitions, a bit each: until Kafka has it. Its error is ErrUnavailable. nil where
+	// nobody is acknowledged so.
+	Replicated func(ctx context.Context, partitions uint16) error
+	// Clock says why no full list may be judged now: the node's clock is wrong, and its
+	// word would count for more or less than it should. The error is ErrUnavailable. nil
+	// is a clock that nobody doubts.
+	Clock func() error
 }
 
 const (
@@ -65,6 +73,7 @@ type Ingest struct {
 	visits sync.Pool // of *visit
 
 	atOnce   int // of one key
+	options  Options
 	counts   *counts
 	refusals *refusals
 }
@@ -82,7 +91,7 @@ func New(store Store, log *slog.Logger, o Options) *Ingest {
 		o.BytesInFlight = defaultBytesInFlight
 	}
 	return &Ingest{
-		store: store, log: log, atOnce: o.AtOnce,
+		store: store, log: log, atOnce: o.AtOnce, options: o,
 		gate:   gate{mostBytes: o.BytesInFlight, inside: make(map[place]int)},
 		visits: sync.Pool{New: func() any { return new(visit) }},
 		counts: countsOf(apiLabel), refusals: refusalsOf(apiLabel),
@@ -103,18 +112,50 @@ func (in *Ingest) done(v *visit) {
 	in.visits.Put(v)
 }
 
-// append hands checked facts to the store and waits until they are synced. What
-// the store did not take, for its waybill is full, leaves a fault. After an error
-// the facts are the store's.
-func (in *Ingest) append(ctx context.Context, facts *trace.Facts, names carriers.Names) (fresh int, err error) {
+// append hands checked facts to the store and waits until they are synced, and for
+// whoever wants that until Kafka has them: repeats too, for what they repeat may be on
+// its way still. What the store did not take, for its waybill is full, leaves a fault.
+// After an error the facts are the store's.
+func (in *Ingest) append(ctx context.Context, facts *trace.Facts, names carriers.Names, who trace.Asker) (fresh int, err error) {
 	if facts.Empty() {
 		return 0, nil
+	}
+	if len(facts.Lists) > 0 && in.options.Clock != nil {
+		if err := in.options.Clock(); err != nil {
+			return 0, unavailable(err)
+		}
 	}
 	if fresh, err = in.store.Append(ctx, facts); err != nil {
 		return 0, unavailable(err)
 	}
+	if who.Replicated && in.options.Replicated != nil {
+		if err := in.options.Replicated(ctx, partitionsOf(facts)); err != nil {
+			return 0, unavailable(err)
+		}
+	}
 	crowdedOut(facts, names)
 	return fresh, nil
+}
+
+// partitionsOf are those of all facts, a bit each.
+func partitionsOf(facts *trace.Facts) (partitions uint16) {
+	add := func(number string) { partitions |= 1 << trace.PartitionOf(number) }
+	for i := range facts.Events {
+		add(facts.Events[i].Number)
+	}
+	for i := range facts.Lists {
+		add(facts.Lists[i].Number)
+	}
+	for i := range facts.Legs {
+		add(facts.Legs[i].Number)
+	}
+	for i := range facts.Records {
+		add(facts.Records[i].Number)
+	}
+	for i := range facts.Overrides {
+		add(facts.Overrides[i].Number)
+	}
+	return partitions
 }
 
 // unavailable makes sure that a failure of the store has the kind that makes

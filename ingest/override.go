@@ -27,7 +27,7 @@ type Reader interface {
 // nothing: the status that it makes is for a reader to show. What is wrong with the
 // request is ErrInvalid, an unknown number ErrNotFound.
 func (in *Ingest) Override(from Reader) func(ctx *fasthttp.RequestCtx, who trace.Asker) error {
-	return func(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
+	return func(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 		facts := new(trace.Facts) // the store's after an error
 		o, err := readOverride(ctx.PostBody())
 		if err != nil {
@@ -45,7 +45,7 @@ func (in *Ingest) Override(from Reader) func(ctx *fasthttp.RequestCtx, who trace
 		}
 		wait, stop := context.WithTimeout(context.Background(), patience)
 		defer stop()
-		_, err = in.append(wait, facts, nil)
+		_, err = in.append(wait, facts, nil, who)
 		return err
 	}
 }

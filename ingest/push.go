@@ -43,7 +43,7 @@ func (in *Ingest) Push(c carriers.Carrier) func(ctx *fasthttp.RequestCtx, who tr
 
 		wait, stop := context.WithTimeout(context.Background(), patience)
 		defer stop()
-		if _, err := in.append(wait, &v.facts, dialect.Names); err != nil {
+		if _, err := in.append(wait, &v.facts, dialect.Names, who); err != nil {
 			return err
 		}
 		if err := in.quarantine(wait, withoutCredentials(&r, dialect.Hidden), c.Code, who, heard, v.facts.Faults); err != nil {

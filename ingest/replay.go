@@ -164,7 +164,7 @@ func (r *Replayer) decodeAgain(ctx context.Context, q *trace.Quarantined) (Repla
 	asHeardFirst(facts, q.Heard)
 	wait, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	fresh, err := r.in.append(wait, facts, names)
+	fresh, err := r.in.append(wait, facts, names, trace.Asker{})
 	if err != nil {
 		return Replayed{}, err
 	}

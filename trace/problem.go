@@ -33,6 +33,8 @@ type Asker struct {
 	Carriers []string // whose events they may push; empty is all
 	Sender   string   // what limits are counted by: a key's id, or an address
 	Exempt   bool     // named in the config: never limited, never blocked
+	// Replicated: what they push is acknowledged once other nodes can have it, too.
+	Replicated bool
 }
 
 // DefaultAccount is the account of whoever has shown no key, and of carriers

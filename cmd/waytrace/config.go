@@ -37,6 +37,8 @@ type Config struct {
 	Exempt         []Network `help:"Senders that are never limited and never blocked." placeholder:"CIDR"`
 	InsecureNoAuth bool      `help:"Serve the network without keys: everybody may read and push."`
 
+	Acknowledge string `help:"When what comes through /v1 is acknowledged: local, once it is synced here; replicated, once Kafka has it too. A carrier's own is carriers.<code>.acknowledge." default:"local" enum:"local,replicated"`
+
 	AtOnce        int  `help:"Requests of one key that may be under way at once; more get 503. A carrier's own is carriers.<code>.at-once." default:"64"`
 	BytesInFlight Size `help:"Bytes of bodies that may be worked on at once, of all senders together; more get 503. What is still arriving is bounded by --connections." default:"256MiB"`
 
@@ -49,6 +51,9 @@ type Config struct {
 	Store      StoreSettings      `embed:"" prefix:"store."`
 	Quarantine QuarantineSettings `embed:"" prefix:"quarantine."`
 	Fold       FoldSettings       `embed:"" prefix:"fold."`
+	Feed       FeedSettings       `embed:"" prefix:"feed."`
+	Kafka      KafkaSettings      `embed:"" prefix:"kafka."`
+	Cluster    ClusterSettings    `embed:"" prefix:"cluster."`
 	Carriers   all.Settings       `embed:"" prefix:"carriers."`
 }
 
@@ -71,6 +76,37 @@ type StoreSettings struct {
 type FoldSettings struct {
 	EpochDays      int  `help:"Days after a parcel's end when a new one may have its number." default:"60"`
 	HidePreTransit bool `help:"Leave out what happens before the carrier has the parcel: orders and labels."`
+}
+
+// FeedSettings say how long it is remembered in which order this node learned things.
+type FeedSettings struct {
+	Days      int  `help:"Days that the feed goes back." default:"7"`
+	MaxSize   Size `help:"Bytes of it that are kept, of a longer one the newest; 0 is a fifth of the disk." default:"0"`
+	MaxOutbox Size `help:"Bytes of it that may wait for Kafka; beyond them pushes are refused. 0 is a fifth of the disk." default:"0"`
+}
+
+// KafkaSettings say where the topic is that nodes share. Without brokers the node is
+// alone.
+type KafkaSettings struct {
+	Brokers     []string `help:"Kafka brokers to begin with, host:port. Without any the node is alone." placeholder:"HOST:PORT"`
+	Topic       string   `help:"Topic that the nodes share." default:"waytrace"`
+	TLS         bool     `name:"tls" help:"Speak TLS to the brokers."`
+	CA          string   `name:"ca" help:"Certificates (PEM) to trust in place of the system's." placeholder:"FILE"`
+	TLSCert     string   `name:"tls-cert" help:"Certificate (PEM) to show to the brokers." placeholder:"FILE"`
+	TLSKey      string   `name:"tls-key" help:"Private key (PEM) of kafka.tls-cert." placeholder:"FILE"`
+	SASL        string   `name:"sasl" help:"How to log in: none, plain, scram-sha-256 or scram-sha-512." default:"none" enum:"none,plain,scram-sha-256,scram-sha-512"`
+	User        string   `help:"User to log in as."`
+	Password    string   `help:"Its password; better given as WAYTRACE_KAFKA_PASSWORD or in the file than as a flag."`
+	Compression string   `help:"How batches are compressed: none, snappy, lz4 or zstd." default:"lz4" enum:"none,snappy,lz4,zstd"`
+	MaxLag      int      `help:"Records that a starting node may be behind when it becomes ready." default:"10000"`
+}
+
+// ClusterSettings say which nodes there are, so that one of them acts for all where
+// only one should: each polls, notifies and books for its share of the parcels.
+type ClusterSettings struct {
+	Nodes []string `help:"All nodes in the same order everywhere, each its name and the address of its admin listener: a=http://10.0.0.1:8081." placeholder:"NAME=URL"`
+	Self  string   `help:"Which of them this one is."`
+	Key   string   `help:"What the nodes show each other: the same on all of them (openssl rand -hex 32)."`
 }
 
 // QuarantineSettings say how much is kept of what was not understood.
@@ -179,7 +215,8 @@ func (c *Config) Check() error {
 	for _, s := range []struct {
 		name string
 		n    int
-	}{{"at_once", c.AtOnce}, {"connections", c.Connections}, {"quarantine.days", c.Quarantine.Days}, {"fold.epoch_days", c.Fold.EpochDays}} {
+	}{{"at_once", c.AtOnce}, {"connections", c.Connections}, {"quarantine.days", c.Quarantine.Days}, {"fold.epoch_days", c.Fold.EpochDays},
+		{"feed.days", c.Feed.Days}, {"kafka.max_lag", c.Kafka.MaxLag}} {
 		if s.n < 1 {
 			note(fmt.Errorf("%s is %d: at least 1", s.name, s.n))
 		}
@@ -198,6 +235,7 @@ func (c *Config) Check() error {
 			note(fmt.Errorf("%s is %s: at least %s", s.name, s.size, s.least))
 		}
 	}
+	wrong = append(wrong, c.checkCluster()...)
 	note(c.checkOpen())
 	return errors.Join(append(wrong, c.checkCarriers()...)...)
 }
@@ -251,12 +289,12 @@ func (c *Config) checkCarriers() (wrong []error) {
 	if err != nil {
 		wrong = append(wrong, err)
 	}
-	return append(wrong, checkDoors(list)...)
+	return append(wrong, checkDoors(list, len(c.Kafka.Brokers) > 0)...)
 }
 
 // checkDoors judges the doors of all carriers. A token opens one door only, and an
-// address belongs to one account of a carrier.
-func checkDoors(list []carriers.Carrier) (wrong []error) {
+// address belongs to one account of a carrier. kafka is whether there are brokers.
+func checkDoors(list []carriers.Carrier, kafka bool) (wrong []error) {
 	owner := make(map[string]string) // of a token
 	for _, carrier := range list {
 		if carrier.Push == nil {
@@ -276,7 +314,7 @@ func checkDoors(list []carriers.Carrier) (wrong []error) {
 				}
 				door.AtOnce = max(1, door.AtOnce) // the usual door's counts
 			}
-			wrong = append(wrong, checkDoor(name, door)...)
+			wrong = append(wrong, checkDoor(name, door, kafka)...)
 			for _, token := range door.Tokens {
 				if other := owner[token]; other != "" && other != name {
 					wrong = append(wrong, fmt.Errorf("%s.tokens: one is %s's too: a token opens one door", name, other))
@@ -297,7 +335,7 @@ func checkDoors(list []carriers.Carrier) (wrong []error) {
 }
 
 // checkDoor judges who may push at a carrier's door.
-func checkDoor(name string, d carriers.Door) (wrong []error) {
+func checkDoor(name string, d carriers.Door, kafka bool) (wrong []error) {
 	if !validAccount.MatchString(d.Account) {
 		wrong = append(wrong, fmt.Errorf("%s.account %q is not a name: up to 64 letters, digits, \".\", \"_\" and \"-\"; %q is the usual one", name, d.Account, "main"))
 	}
@@ -315,6 +353,12 @@ func checkDoor(name string, d carriers.Door) (wrong []error) {
 		if _, err := parseNetwork(address); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s.addresses: %w", name, err))
 		}
+	}
+	switch {
+	case d.Acknowledge != "" && d.Acknowledge != "local" && d.Acknowledge != replicated:
+		wrong = append(wrong, fmt.Errorf("%s.acknowledge is %q: local or replicated", name, d.Acknowledge))
+	case d.Acknowledge == replicated && !kafka:
+		wrong = append(wrong, fmt.Errorf("%s.acknowledge is replicated and there is no kafka.brokers: name the brokers, or write local", name))
 	}
 	if d.AtOnce < 1 {
 		wrong = append(wrong, fmt.Errorf("%s.at_once is %d: at least 1", name, d.AtOnce))

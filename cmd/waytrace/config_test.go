@@ -67,7 +67,7 @@ func TestEverySettingHasThreeNames(t *testing.T) {
 		case kind == reflect.Bool:
 			value, inFile = "true", "true"
 		case kind == reflect.Int:
-			value, inFile = "7", "7"
+			value, inFile = "9", "9"
 		case kind == reflect.Int64:
 			value, inFile = "3MiB", "3MiB"
 		case kind == reflect.Slice:
@@ -385,7 +385,7 @@ func TestCheckAccounts(t *testing.T) {
 	} {
 		list := []carriers.Carrier{{Code: "sf", Push: &carriers.Push{Door: usual, Accounts: map[string]carriers.Door{c.account: c.door}}}}
 		got := ""
-		if err := errors.Join(checkDoors(list)...); err != nil {
+		if err := errors.Join(checkDoors(list, false)...); err != nil {
 			got = err.Error()
 		}
 		if got != c.want {

@@ -189,7 +189,7 @@ func isSecret(flag *kong.Flag) bool {
 }
 
 func isSecretName(name string) bool {
-	return slices.Contains([]string{"tokens", "token", "secrets", "secret", "salts", "api_keys", "password"}, name)
+	return slices.Contains([]string{"tokens", "token", "secrets", "secret", "salts", "api_keys", "password", "key"}, name)
 }
 
 // parseSettings reads a file of settings into values by the flags' names. It is

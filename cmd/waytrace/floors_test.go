@@ -35,7 +35,7 @@ var house = []floor{
 		{folder: "ingest", may: contracts},
 		{folder: "pollers", may: contracts},
 		{folder: "query", may: contracts},
-		{folder: "relay", may: contracts},
+		{folder: "relay", may: contracts, tests: "store/storetest"},
 		{folder: "proxy", may: contracts},
 		{folder: "simulate", may: contracts},
 	}},
@@ -52,6 +52,7 @@ var house = []floor{
 		{folder: "platforms/<company>", may: contracts + " carriers/<company>/wire", tests: "platforms/platformtest"},
 		// The cellar knows no dialect: who asks one again for a refold is handed to it.
 		{folder: "store/keys", may: "trace"},
+		{folder: "store/storetest", may: "trace store store/keys", exam: true},
 		{folder: "store", may: "trace store/keys"},
 	}},
 	{"floor 1", []room{
@@ -69,7 +70,7 @@ var house = []floor{
 
 // fences say which rooms alone, or never, import a package from outside and those below it; in tests too.
 var fences = []fence{
-	{name: "pebble", path: "github.com/cockroachdb/pebble", only: "store bench/calibrate.go"},
+	{name: "pebble", path: "github.com/cockroachdb/pebble", only: "store store/storetest bench/calibrate.go"},
 	{name: "kafka-go", path: "github.com/segmentio/kafka-go", only: "relay"},
 	{name: "fasthttp", path: "github.com/valyala/fasthttp", never: "trace store store/keys"},
 	{name: "sonic", path: "github.com/bytedance/sonic", never: "trace store store/keys"},
@@ -136,6 +137,10 @@ func TestFloors(t *testing.T) {
 			{"platforms/alibaba/notify.go", "waytrace/platforms/douyin"},
 			{"store/writer.go", "waytrace/carriers"},
 			{"store/keys/keys.go", "waytrace/store"},
+			{"store/writer.go", "waytrace/store/storetest"},
+			{"relay/ship.go", "waytrace/store/storetest"},
+			{"relay/replication_test.go", "waytrace/store"},
+			{"query/query_test.go", "waytrace/store/storetest"},
 			{"trace/fold.go", "waytrace/carriers"},
 			{"trace/fold_test.go", "waytrace/store"},
 			{"bench/load.go", "waytrace/store/keys"},
@@ -182,6 +187,9 @@ func TestFloors(t *testing.T) {
 			{"proxy/book.go", "waytrace/platforms"},
 			{"relay/kafka.go", "github.com/segmentio/kafka-go"},
 			{"relay/kafka/client.go", "github.com/segmentio/kafka-go/protocol"},
+			{"relay/replication_test.go", "waytrace/store/storetest"},
+			{"store/storetest/node.go", "github.com/cockroachdb/pebble/v2/vfs"},
+			{"store/storetest/node.go", "waytrace/store"},
 			{"carriers/all/all.go", "waytrace/carriers/sf"},
 			{"carriers/all/all_test.go", "waytrace/carriers/carriertest"},
 			{"carriers/newcarrier/main.go", "waytrace/carriers/all"},

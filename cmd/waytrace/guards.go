@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"maps"
@@ -23,13 +24,14 @@ type guards struct {
 	everybody, open bool
 	proxies         []Network
 	exempt          []Network
+	replicated      bool // what comes with keys is acknowledged once Kafka has it
 }
 
 // scope lets in whoever shows a key with the scope.
 func (g *guards) scope(scope string) guard {
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
-		who := trace.Asker{Account: trace.DefaultAccount, Sender: from.String(), Exempt: contains(g.exempt, from)}
+		who := trace.Asker{Account: trace.DefaultAccount, Sender: from.String(), Exempt: contains(g.exempt, from), Replicated: g.replicated}
 		if g.keys.Empty() && (g.everybody || g.open && !foreignPage(ctx)) {
 			return who, nil
 		}
@@ -143,20 +145,23 @@ func (g *guards) gateway(c carriers.Carrier) guard {
 	}
 }
 
+// replicated is the mode in which a push is acknowledged once Kafka has it, too.
+const replicated = "replicated"
+
 // doorsOf are a carrier's doors: the usual one, then those of further accounts in
 // the order of their names.
 func doorsOf(c carriers.Carrier) []carriers.Door {
 	doors := []carriers.Door{c.Push.Door}
 	for _, account := range slices.Sorted(maps.Keys(c.Push.Accounts)) {
 		door := c.Push.Accounts[account]
-		door.Account = account
+		door.Account, door.Acknowledge = account, cmp.Or(door.Acknowledge, c.Push.Door.Acknowledge)
 		doors = append(doors, door)
 	}
 	return doors
 }
 
 func asker(door carriers.Door, from netip.Addr, exempt bool) trace.Asker {
-	return trace.Asker{Account: door.Account, Sender: from.String(), Exempt: exempt}
+	return trace.Asker{Account: door.Account, Sender: from.String(), Exempt: exempt, Replicated: door.Acknowledge == replicated}
 }
 
 // address is the client's: the peer's, or what a trusted proxy in front says.

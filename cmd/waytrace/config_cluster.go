@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+)
+
+// checkCluster judges what a node says of Kafka and of its sisters.
+func (c *Config) checkCluster() (wrong []error) {
+	note := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+	k := &c.Kafka
+	for _, broker := range k.Brokers {
+		host, port, err := net.SplitHostPort(broker)
+		if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || host == "" {
+			note("kafka.brokers: %q is not an address: write host:port, such as 10.0.0.5:9092", broker)
+		}
+	}
+	if k.Topic == "" {
+		note("kafka.topic is empty: name the topic that the nodes share, such as waytrace")
+	}
+	for name, file := range map[string]string{"kafka.ca": k.CA, "kafka.tls_cert": k.TLSCert, "kafka.tls_key": k.TLSKey} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.Stat(file); err != nil {
+			note("%s: %w", name, err)
+		}
+		if !k.TLS {
+			note("%s is given and kafka.tls is not: switch it on, or leave the file out", name)
+		}
+	}
+	if (k.TLSCert == "") != (k.TLSKey == "") {
+		wrong = append(wrong, errors.New("kafka.tls_cert and kafka.tls_key go together: give both, or neither"))
+	}
+	if (k.SASL != "none") != (k.User != "" || k.Password != "") {
+		note("kafka.sasl is %s: give it with kafka.user and kafka.password, or none of the three", k.SASL)
+	}
+	if c.Acknowledge == replicated && len(k.Brokers) == 0 {
+		wrong = append(wrong, errors.New("acknowledge is replicated and there is no kafka.brokers: name the brokers, or write local"))
+	}
+	return wrong
+}

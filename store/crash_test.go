@@ -14,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"waytrace/store/facttest"
 	"waytrace/trace"
 )
 
@@ -21,7 +22,7 @@ import (
 // midst the disk is cloned as a power cut would leave it, with a random part of
 // what was not synced, and the clone is opened. What had been acknowledged when
 // the clone was begun must be there.
-var crashRounds = flag.Int("crash-rounds", 60, "rounds of the crash test")
+var crashRounds = flag.Int("crash-rounds", 40, "rounds of the crash test")
 
 func TestCrash(t *testing.T) {
 	acknowledged, lost, err := crash(t, *crashRounds, func(fs vfs.FS) vfs.FS { return fs })
@@ -85,7 +86,7 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 			wall  atomic.Int64          // lists are believed by the hour
 		)
 		wall.Store(time.Now().UnixMilli())
-		s, err := Open("data", Options{fs: wrap(disk), Log: quiet, CacheSize: 1 << 20, MemTableSize: 256 << 10, Wall: wall.Load})
+		s, err := Open("data", Options{FS: wrap(disk), Log: quiet, CacheSize: 1 << 20, MemTableSize: 256 << 10, Wall: wall.Load})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,12 +105,12 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 						kept[q.Hash()] = true
 						mu.Unlock()
 					}
-					facts := judged(t, s, func(f *trace.Facts) { load(f, own) })
+					facts := judged(t, s, func(f *trace.Facts) { facttest.Load(f, own) })
 					if _, err := s.Append(context.Background(), facts); err != nil {
 						return
 					}
 					mu.Lock()
-					for _, name := range names(facts) {
+					for _, name := range facttest.Names(facts) {
 						told[name] = true
 					}
 					mu.Unlock()
@@ -146,7 +147,7 @@ func crash(t *testing.T, rounds int, wrap func(vfs.FS) vfs.FS) (acknowledged, lo
 // survived opens what a crash left and counts what is missing of the
 // acknowledged facts and of what was quarantined.
 func survived(clone vfs.FS, acknowledged map[string]bool, kept map[[16]byte]bool) (lost int, err error) {
-	s, err := Open("data", Options{fs: clone, Log: quiet, CacheSize: 1 << 20})
+	s, err := Open("data", Options{FS: clone, Log: quiet, CacheSize: 1 << 20})
 	if err != nil {
 		return len(acknowledged) + len(kept), err
 	}
@@ -159,87 +160,15 @@ func survived(clone vfs.FS, acknowledged map[string]bool, kept map[[16]byte]bool
 		return len(acknowledged), err
 	}
 	lost = len(kept)
-	told, err := fed(s)
+	told, err := consistent(s)
 	if err != nil {
 		return len(acknowledged), err
 	}
-	for id := range told.events {
+	for id := range told.Events {
 		delete(acknowledged, id.String())
 	}
-	for _, name := range names(&told.facts) {
+	for _, name := range facttest.Names(&told.Facts) {
 		delete(acknowledged, name)
 	}
-	return lost + len(acknowledged), disagreement(s)
-}
-
-// load adds what a push may bring: scans of few parcels, and now and then a text
-// that was edited, a reference, another number, a full list, charges, a word.
-func load(f *trace.Facts, rng *rand.Rand) {
-	one := func(n int) bool { return rng.IntN(n) == 0 }
-	sf := func() string { return fmt.Sprintf("SF%04d", rng.IntN(40)) }
-	yt := func() string { return fmt.Sprintf("YT%04d", rng.IntN(10)) }
-	for range 1 + rng.IntN(10) {
-		e := scan(sf(), fmt.Sprint(rng.IntN(30)), trace.Status(rng.IntN(12)), rng.IntN(600))
-		if one(4) {
-			e.Text.Text = fmt.Sprint("改派 ", rng.IntN(3))
-		}
-		if one(4) {
-			e.References = []trace.Reference{{Account: "main", Text: fmt.Sprint("order ", rng.IntN(20))}}
-		}
-		if one(16) {
-			e.Leg = trace.LegTo{Waybill: trace.Waybill{Number: yt()}, Role: trace.Forwarded}
-		}
-		*f.Event() = e
-	}
-	if one(2) {
-		var events []trace.Event
-		number := yt()
-		for minute := range 3 + rng.IntN(6) {
-			if !one(6) {
-				events = append(events, fedBy100(number, trace.Status(1+minute), 10*minute))
-			}
-		}
-		if len(events) > 0 {
-			list(f, events...)
-		}
-	}
-	if one(8) {
-		f.Legs = append(f.Legs, trace.LegFact{Waybill: trace.Waybill{Number: sf(), Carrier: "sf"},
-			To:    trace.LegTo{Waybill: trace.Waybill{Number: yt(), Carrier: "yto"}, Role: trace.LastMile},
-			Since: scan("", "", 0, 60*rng.IntN(10)).At.Instant()})
-	}
-	if one(8) {
-		f.Records = append(f.Records, charges(yt(), fmt.Sprint("batch ", rng.IntN(3)), rng.Int64N(3)))
-	}
-	if one(16) {
-		f.Overrides = append(f.Overrides, trace.Override{Waybill: trace.Waybill{Number: sf(), Carrier: "sf"},
-			Pair: trace.Pair{Status: trace.Status(rng.IntN(12))}, Author: "ops", Reason: "seen"})
-	}
-}
-
-// names tells the facts apart that were news; an event once, however often it came.
-func names(f *trace.Facts) (all []string) {
-	for i := range f.Events {
-		if f.Events[i].Taken != trace.TooMany {
-			all = append(all, f.Events[i].ID.String())
-		}
-	}
-	stamped := func(kind string, s trace.Stamp, taken trace.Taken) {
-		if taken == trace.Fresh || f.Judged {
-			all = append(all, fmt.Sprint(kind, s.Heard, s.Origin))
-		}
-	}
-	for i := range f.Lists {
-		stamped("list ", f.Lists[i].Stamp, f.Lists[i].Taken)
-	}
-	for i := range f.Records {
-		stamped("record ", f.Records[i].Stamp, f.Records[i].Taken)
-	}
-	for i := range f.Overrides {
-		stamped("override ", f.Overrides[i].Stamp, f.Overrides[i].Taken)
-	}
-	for i := range f.Legs {
-		stamped("leg ", trace.Stamp{Heard: f.Legs[i].Heard}, f.Legs[i].Taken)
-	}
-	return all
+	return lost + len(acknowledged), nil
 }

@@ -78,25 +78,76 @@ func (w *writer) write(h *liveHead) {
 }
 
 // number adds what was learned of a waybill to its partition's entry: what this
-// node heard first as one group with the partition's next number, what came from
+// node heard first in groups with the partition's next numbers, what came from
 // elsewhere or follows from something else as another without one.
 func (w *writer) number(h *liveHead) {
 	own := &w.store.next.own[h.partition]
 	before := h.before
-	for _, g := range []struct {
-		changes []trace.Change
-		own     uint64
-	}{{h.changes, *own}, {h.others, 0}} {
-		if len(g.changes) == 0 {
-			continue
-		}
-		if g.own > 0 {
-			*own++
-		}
-		w.entry.Groups = append(w.entry.Groups, trace.Group{Waybill: h.Waybill, Own: g.own,
-			Before: before, After: h.head.Pair, Changes: g.changes})
+	group := func(changes []trace.Change, own uint64) {
+		w.entry.Groups = append(w.entry.Groups, trace.Group{Waybill: h.Waybill, Own: own,
+			Before: before, After: h.head.Pair, Changes: changes})
 		before = h.head.Pair // whoever follows hears of the new status once
 	}
+	for _, changes := range h.shares() {
+		group(changes, *own)
+		w.store.partitions[h.partition].counted.Store(*own)
+		*own++
+	}
+	if len(h.others) > 0 {
+		group(h.others, 0)
+	}
+}
+
+// shareBytes is how much the facts of one group may hold, in bytes of their stored
+// forms: a group becomes one record of the topic, where one of a megabyte is refused, and
+// its events may have grown by then.
+const shareBytes = 256 << 10
+
+// shares cuts what was heard here into runs that hold no more than shareBytes each,
+// where a single fact does not hold more.
+func (h *liveHead) shares() [][]trace.Change {
+	if len(h.changes) == 0 {
+		return nil
+	}
+	total := 0
+	for i := range h.events {
+		total += len(h.events[i].value)
+	}
+	for i := range h.changes {
+		total += carries(&h.changes[i])
+	}
+	if total <= shareBytes {
+		return [][]trace.Change{h.changes} // nearly always
+	}
+	size := make(map[trace.ID]int, len(h.events))
+	for i := range h.events {
+		size[h.events[i].id] = len(h.events[i].value)
+	}
+	var all [][]trace.Change
+	begin, held := 0, 0
+	for i := range h.changes {
+		c := &h.changes[i]
+		n := carries(c)
+		if c.Kind == trace.EventAdded || c.Kind == trace.EventRevised {
+			n = size[c.ID]
+		}
+		if held += n; held > shareBytes && i > begin && n > 0 {
+			all = append(all, h.changes[begin:i])
+			begin, held = i, n
+		}
+	}
+	return append(all, h.changes[begin:])
+}
+
+// carries is about how many bytes a change carries with it.
+func carries(c *trace.Change) int {
+	switch c.Kind {
+	case trace.Listed:
+		return 8 * (len(c.List.Shows) + len(c.List.Hides) + len(c.List.Restores))
+	case trace.RecordKept:
+		return len(c.Record.Append(nil))
+	}
+	return 0
 }
 
 // writeUnmapped adds the batch's unmapped codes to those that are known.

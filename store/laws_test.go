@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"waytrace/store/facttest"
 	"waytrace/trace"
 )
 
@@ -260,7 +261,7 @@ func (x *round) settle(r *rapid.T) {
 		x.tell(r, from, rapid.Bool().Draw(r, "whole"))
 	}
 	if here, there := truth(r, x.nodes[0].Store), truth(r, x.nodes[1].Store); here != there {
-		r.Fatalf("the nodes do not agree: %s", difference(here, there))
+		r.Fatalf("the nodes do not agree: %s", facttest.Difference(here, there))
 	}
 	for _, n := range x.nodes {
 		if err := disagreement(n.Store); err != nil {

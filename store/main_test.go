@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"testing"
@@ -11,10 +10,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
+	"waytrace/store/facttest"
 	"waytrace/trace"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The facts of these tests are made in facttest.
+var (
+	scan     = facttest.Scan
+	fedBy100 = facttest.FedBy100
+	list     = facttest.List
+	charges  = facttest.Charges
+)
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
@@ -27,23 +35,12 @@ func open(t testing.TB, fs vfs.FS) *Store {
 // openAt opens a store whose clock follows wall, in milliseconds since 1970.
 func openAt(t testing.TB, fs vfs.FS, wall func() int64) *Store {
 	t.Helper()
-	s, err := Open("data", Options{fs: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: wall})
+	s, err := Open("data", Options{FS: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: wall})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
-}
-
-// scan is an event as SF would tell it, minute minutes into the journey.
-func scan(number, code string, status trace.Status, minute int) trace.Event {
-	at, err := trace.ParseLocal(fmt.Sprintf("2020-05-11 %02d:%02d:00", 8+minute/60, minute%60), trace.China, trace.ZoneCarrier)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	return trace.Event{Waybill: trace.Waybill{Number: number, Carrier: "sf"}, Source: "sf", Code: code, At: at,
-		Pair: trace.Pair{Status: status}, Table: 1, TextEdits: true, Text: trace.Text{Text: "快件已到达", Lang: "zh-Hans"},
-		Place: trace.Place{Address: "深圳市"}}
 }
 
 // sealed makes facts of events, as ingest would.
@@ -59,32 +56,6 @@ func sealed(t testing.TB, s *Store, events ...trace.Event) *trace.Facts {
 		facts.Seal(e, s.Now())
 	}
 	return facts
-}
-
-// fedBy100 is an event as Kuaidi100 would list it of a parcel of YTO's, minute
-// minutes into the journey.
-func fedBy100(number string, status trace.Status, minute int) trace.Event {
-	e := scan(number, "", status, minute)
-	e.Carrier, e.Source, e.TextEdits = "yto", "kuaidi100", false
-	e.Text.Text = fmt.Sprint("快件状态 ", status)
-	return e
-}
-
-// list adds a full list of events, all of one waybill and source.
-func list(f *trace.Facts, events ...trace.Event) {
-	f.OpenList(events[0].Waybill, events[0].Source, -1)
-	for _, e := range events {
-		x := f.Event()
-		e.List = x.List
-		*x = e
-	}
-	f.CloseList()
-}
-
-// charges is a batch of one charge.
-func charges(number, batch string, quantity int64) trace.Record {
-	return trace.Record{Waybill: trace.Waybill{Number: number, Carrier: "yto"}, Kind: trace.Charges, Source: "alibaba",
-		Batch: batch, Items: []trace.Charge{{Code: "freight", Name: "Freight", Quantity: quantity}}}
 }
 
 // judged makes facts as ingest would, readings of the clock and all.

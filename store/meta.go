@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -24,6 +25,7 @@ const (
 	metaPartitions = "partitions" // 2 bytes
 	metaClock      = "clock"      // HLC: no reading given out is greater
 	metaNext       = "next"       // counters
+	metaReborn     = "reborn"     // 16 bytes, node and mark to be: a Rebirth is under way
 	metaFolding    = "folding"    // trace.AppendFolding: what the heads were folded under
 )
 
@@ -32,7 +34,8 @@ const (
 type counters struct {
 	seq      uint64 // of the feed, from 1
 	own      [trace.Partitions]uint64
-	waybills uint64 // how many there are, which is no number to be given out
+	waybills uint64                   // how many there are, which is no number to be given out
+	bytes    [trace.Partitions]uint64 // of feed entries ever written, keys and values
 }
 
 func (c *counters) append(dst []byte) []byte {
@@ -40,28 +43,75 @@ func (c *counters) append(dst []byte) []byte {
 	for _, n := range c.own {
 		dst = binary.AppendUvarint(dst, n)
 	}
-	return binary.AppendUvarint(dst, c.waybills)
+	dst = binary.AppendUvarint(dst, c.waybills)
+	for _, n := range c.bytes {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	return dst
 }
 
 func (c *counters) decode(b []byte) error {
-	next := func() uint64 {
-		n, size := binary.Uvarint(b)
-		if size <= 0 {
-			b = nil
-			return 0
-		}
-		b = b[size:]
-		return n
-	}
-	c.seq = next()
+	r := reader{rest: b}
+	c.seq = r.uvarint()
 	for i := range c.own {
-		c.own[i] = next()
+		c.own[i] = r.uvarint()
 	}
-	c.waybills = next()
-	if b == nil || len(b) != 0 {
-		return fmt.Errorf("counters: %w", trace.ErrInvalid)
+	c.waybills = r.uvarint()
+	for i := range c.bytes {
+		c.bytes[i] = r.uvarint()
+	}
+	return r.end("counters")
+}
+
+// A reader reads the parts of a value one after the other. What it gives once a part
+// was broken means nothing; end says so.
+type reader struct {
+	rest   []byte
+	broken bool
+}
+
+func (r *reader) uvarint() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.rest, r.broken = nil, true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *reader) fixed64() uint64 {
+	if len(r.rest) < 8 {
+		r.rest, r.broken = nil, true
+		return 0
+	}
+	n := binary.BigEndian.Uint64(r.rest)
+	r.rest = r.rest[8:]
+	return n
+}
+
+// text is a copy.
+func (r *reader) text() string {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
+		r.rest, r.broken = nil, true
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+// end is ErrInvalid unless every part was there and nothing is left.
+func (r *reader) end(of string) error {
+	if r.broken || len(r.rest) != 0 {
+		return fmt.Errorf("%s: %w", of, trace.ErrInvalid)
 	}
 	return nil
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
 // birth makes the directory's own facts when it is new, and checks them when it
@@ -73,14 +123,8 @@ func (s *Store) birth() error {
 	}
 	b := s.db.NewBatch()
 	defer b.Close()
-	set := func(name string, value []byte) {
-		// A batch in memory fails only when it is out of order of use.
-		if err := b.Set(keys.Meta(nil, name), value, nil); err != nil {
-			panic("BUG: " + err.Error())
-		}
-	}
-	switch {
-	case form == nil:
+	set := func(name string, value []byte) { put(b, keys.Meta(nil, name), value) }
+	if form == nil {
 		if err := s.mustBeEmpty(); err != nil {
 			return err
 		}
@@ -94,33 +138,62 @@ func (s *Store) birth() error {
 		set(metaPartitions, binary.BigEndian.AppendUint16(nil, trace.Partitions))
 		set(metaNext, s.next.append(nil))
 		set(metaFolding, trace.AppendFolding(nil))
-	case len(form) != 4:
-		return fmt.Errorf("%s: it does not say its form: restore it from a backup", s.dir)
-	case binary.BigEndian.Uint32(form) > Form:
-		return fmt.Errorf("%s has form %d and this version of waytrace reads up to form %d: run the newer version that wrote it",
-			s.dir, binary.BigEndian.Uint32(form), Form)
-	case binary.BigEndian.Uint32(form) < Form:
-		return fmt.Errorf("%s has form %d, of a version before the first release: choose another directory with --data", s.dir, binary.BigEndian.Uint32(form))
-	default:
+	} else {
 		if err := s.recall(); err != nil {
 			return err
 		}
+		if reborn, err := s.metaGet(metaReborn); err != nil {
+			return err
+		} else if reborn != nil {
+			return fmt.Errorf("%s is being given a new node id, which was not finished: run `waytrace restore --data %s` again", s.dir, s.dir)
+		}
 	}
 	s.mark = random64()
+	s.marks[s.mark] = true
 	set(metaMark+trace.Origin(s.mark).String(), binary.BigEndian.AppendUint64(nil, uint64(s.clock.Now())))
 	if err := b.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("%s: %w", s.dir, err)
 	}
 	s.safe.Store(s.next.seq - 1)
 	s.waybills.Store(s.next.waybills)
+	if err := s.recallFeed(); err != nil {
+		return err
+	}
 	return s.scan([]byte{keys.KindLeg}, func(_, _ []byte) (bool, error) {
 		s.legs.Store(true)
 		return false, nil
 	})
 }
 
+// put puts a pair into a batch, which copies it.
+func put(b *pebble.Batch, key, value []byte) {
+	// A batch in memory fails only when it is out of order of use.
+	if err := b.Set(key, value, nil); err != nil {
+		panic("BUG: " + err.Error())
+	}
+}
+
+// mustHaveForm refuses a directory of another form.
+func (s *Store) mustHaveForm() error {
+	form, err := s.metaUint(metaForm, 4)
+	switch {
+	case errors.Is(err, trace.ErrNotFound):
+		return noDirectory(s.dir)
+	case err != nil:
+		return err
+	case form > Form:
+		return fmt.Errorf("%s has form %d and this version of waytrace reads up to form %d: run the newer version that wrote it", s.dir, form, Form)
+	case form < Form:
+		return fmt.Errorf("%s has form %d, of a version before the first release: choose another directory with --data", s.dir, form)
+	}
+	return nil
+}
+
 // recall reads what an existing directory knows about itself.
 func (s *Store) recall() error {
+	if err := s.mustHaveForm(); err != nil {
+		return err
+	}
 	node, err := s.metaUint(metaNode, 8)
 	if err != nil {
 		return err
@@ -148,7 +221,17 @@ func (s *Store) recall() error {
 	s.node = trace.Origin(node)
 	s.reserved = trace.HLC(clock)
 	s.clock.Start(s.reserved)
-	return s.next.decode(next)
+	if err := s.next.decode(next); err != nil {
+		return fmt.Errorf("%s: %w", s.dir, err)
+	}
+	return s.scanEntered(keys.Meta(nil, metaMark), func(key, _ []byte) (bool, error) {
+		mark, err := strconv.ParseUint(string(key[len(metaMark)+1:]), 16, 64)
+		if err != nil {
+			return false, fmt.Errorf("%s: its mark %q is broken: restore it from a backup", s.dir, key)
+		}
+		s.marks[mark] = true
+		return true, nil
+	})
 }
 
 // mustBeEmpty refuses to settle in a database that somebody else made.

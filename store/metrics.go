@@ -9,6 +9,8 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/cockroachdb/pebble/v2"
+
+	"waytrace/trace"
 )
 
 // A Status is what an operator wants to know of the store at a glance.
@@ -54,6 +56,9 @@ func (s *Store) WriteMetrics(w io.Writer) {
 	gauge("write_stalled_seconds", s.Stalled().Seconds())
 	gauge("safe_mark", s.SafeMark())
 	gauge("waybills", s.waybills.Load())
+	gauge("feed_bytes", s.feedBytes())
+	gauge("feed_limit_bytes", s.limits.size)
+	gauge("feed_oldest_seconds", s.feedAge().Seconds())
 	gauge("queue_requests", len(s.in))
 	gauge("disk_used_bytes", m.DiskSpaceUsage())
 	gauge("wal_bytes", m.WAL.Size)
@@ -75,6 +80,17 @@ func (s *Store) WriteMetrics(w io.Writer) {
 		fmt.Fprintf(w, "waytrace_store_level_tables{level=\"%d\"} %d\n", i, l.TablesCount)
 	}
 	gauge("l0_sublevels", m.Levels[0].Sublevels)
+}
+
+// feedAge is how long ago the first entry of the feed was numbered.
+func (s *Store) feedAge() (age time.Duration) {
+	now := s.wall()
+	for p := range uint16(trace.Partitions) {
+		if at, ok, err := s.oldest(p, 0); err == nil && ok {
+			age = max(age, time.Duration(now-at)*time.Millisecond)
+		}
+	}
+	return age
 }
 
 // complainEvery is how often one complaint is repeated, in seconds.

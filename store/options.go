@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -23,7 +24,11 @@ type Options struct {
 	// what was acknowledged is on disk, and a restart is the recovery.
 	Fatal func(message string)
 
-	fs vfs.FS // a disk that tests can crash; nil is the disk
+	FeedAge    time.Duration // how long the feed is kept; 0 is 7 days
+	FeedSize   int64         // bytes of feed that are kept at most; 0 is a fifth of the disk
+	OutboxSize int64         // bytes of feed that may wait for the outbox; 0 is a fifth of the disk
+
+	FS vfs.FS // nil is the disk; tests have one that can crash
 }
 
 func (o Options) withDefaults() Options {
@@ -36,18 +41,42 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if o.fs == nil {
-		o.fs = vfs.Default
+	if o.FeedAge == 0 {
+		o.FeedAge = 7 * 24 * time.Hour
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Wall == nil {
+		o.Wall = func() int64 { return time.Now().UnixMilli() }
 	}
 	return o
 }
+
+// withShares sets those limits that are a share of the disk that the directory is on.
+func (o Options) withShares(dir string) Options {
+	share := int64(unknownDisk / 5)
+	if usage, err := o.FS.GetDiskUsage(dir); err == nil && usage.TotalBytes > 0 {
+		share = int64(usage.TotalBytes / 5)
+	}
+	if o.FeedSize == 0 {
+		o.FeedSize = share
+	}
+	if o.OutboxSize == 0 {
+		o.OutboxSize = share
+	}
+	return o
+}
+
+// unknownDisk is how large a disk is taken to be that does not say so, in bytes.
+const unknownDisk = 100 << 30
 
 // comparer orders keys byte by byte and splits a waybill's keys behind the
 // number, so that one filter answers for all of them. Its name is written into
 // the directory.
 var comparer = func() *pebble.Comparer {
 	c := *pebble.DefaultComparer
-	c.Name = "waytrace.2"
+	c.Name = "waytrace.3"
 	c.Split = keys.Split
 	c.Compare = bytes.Compare
 	// The next prefix after a number's is that of a number beyond it: another zero
@@ -69,7 +98,7 @@ func (s *Store) pebbleOptions(cache *pebble.Cache, o Options) *pebble.Options {
 	po := &pebble.Options{
 		// The zero value would be an old form without columnar blocks.
 		FormatMajorVersion:          pebble.FormatNewest,
-		FS:                          o.fs,
+		FS:                          o.FS,
 		Cache:                       cache,
 		Comparer:                    comparer,
 		MemTableSize:                o.MemTableSize,

@@ -192,50 +192,6 @@ func readEvents(it *pebble.Iterator, of trace.Waybill, seek bool, events []trace
 	return events, nil
 }
 
-// FactsOf reads the facts of a group into facts, as another node takes them: its
-// events as they are now, and what the group carries. What was only derived is left
-// out.
-func (s *Store) FactsOf(g *trace.Group, facts *trace.Facts) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	seen := make(map[trace.ID]bool)
-	for _, c := range g.Changes {
-		switch c.Kind {
-		case trace.EventAdded, trace.EventRevised:
-			if seen[c.ID] {
-				continue
-			}
-			seen[c.ID] = true
-			value, closer, err := s.db.Get(keys.Event(nil, g.Waybill, c.Local, c.ID))
-			if err != nil {
-				return fmt.Errorf("event %s of waybill %s: %w", c.ID, g.Number, err)
-			}
-			e := facts.Event()
-			err = trace.DecodeEvent(e, g.Waybill, c.Local, c.ID, value)
-			closer.Close()
-			if err != nil {
-				return err
-			}
-			facts.Seal(e, e.Heard)
-		case trace.Listed:
-			c.List.Waybill = g.Waybill
-			facts.Lists = append(facts.Lists, *c.List)
-		case trace.LegTold:
-			c.Leg.Waybill = g.Waybill
-			facts.Legs = append(facts.Legs, *c.Leg)
-		case trace.RecordKept:
-			c.Record.Waybill = g.Waybill
-			facts.Records = append(facts.Records, *c.Record)
-		case trace.Overrode:
-			c.Override.Waybill = g.Waybill
-			facts.Overrides = append(facts.Overrides, *c.Override)
-		}
-	}
-	return nil
-}
-
 // maxWaybills bounds what is read of one reference.
 const maxWaybills = 10_000
 
@@ -312,35 +268,6 @@ func (s *Store) EachDoubted(yield func(w trace.Waybill, source string, d *trace.
 			}
 		}
 		return true, nil
-	})
-}
-
-// EachFeedEntry calls yield for the feed entries of one partition, in order,
-// from the first that begins after seq up to the safe mark, until it returns
-// false. The entry is borrowed until yield returns.
-func (s *Store) EachFeedEntry(partition uint16, seq uint64, yield func(first uint64, e *trace.FeedEntry) bool) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	safe := s.SafeMark()
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: keys.Feed(nil, partition, seq+1), UpperBound: keys.Feed(nil, partition, safe+1),
-	})
-	if err != nil {
-		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
-	}
-	defer it.Close()
-	return each(it, func(key, value []byte) (bool, error) {
-		k, err := keys.Parse(key)
-		if err != nil {
-			return false, err
-		}
-		var e trace.FeedEntry
-		if err := trace.DecodeFeedEntry(&e, value); err != nil {
-			return false, err
-		}
-		return yield(k.Seq, &e), nil
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"waytrace/store/facttest"
 	"waytrace/store/keys"
 	"waytrace/trace"
 )
@@ -55,40 +57,36 @@ func (n *node) lists(t testing.TB, events ...trace.Event) (news, doubtful bool) 
 // moves, as a sister would get them.
 func (n *node) shipped(t tb, bookmarks *[trace.Partitions]uint64) (all []*trace.Facts) {
 	t.Helper()
-	var groups []trace.Group
+	o := &Outbox{store: n.Store}
 	for p := range uint16(trace.Partitions) {
-		err := n.EachFeedEntry(p, bookmarks[p], func(first uint64, e *trace.FeedEntry) bool {
-			bookmarks[p] = first + uint64(e.Changes()) - 1
-			var whole trace.FeedEntry // the one at hand is borrowed
-			if err := trace.DecodeFeedEntry(&whole, e.Append(nil)); err != nil {
-				t.Fatal(err)
-			}
-			for _, g := range whole.Groups {
-				if g.Own > 0 {
-					groups = append(groups, g)
-				}
-			}
-			return true
-		})
+		o.parts[p].at.Seq = bookmarks[p]
+		load, err := o.Next(p, math.MaxInt, math.MaxInt)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	for i := range groups {
-		facts := &trace.Facts{}
-		if err := n.FactsOf(&groups[i], facts); err != nil {
-			t.Fatal(err)
+		bookmarks[p] = load.Upto.Seq
+		for _, item := range load.Items {
+			all = append(all, newsOf(t, item.Value))
 		}
-		all = append(all, facts)
 	}
 	return all
+}
+
+// newsOf is what a record says to a sister.
+func newsOf(t tb, value []byte) *trace.Facts {
+	t.Helper()
+	facts := &trace.Facts{}
+	if err := trace.DecodeNews(new(trace.News), value, facts); err != nil {
+		t.Fatal(err)
+	}
+	return facts
 }
 
 // apply gives a node facts of another one.
 func (n *node) apply(t testing.TB, all ...*trace.Facts) {
 	t.Helper()
 	for _, facts := range all {
-		if err := n.Apply(t.Context(), facts); err != nil {
+		if err := n.ApplyNews(t.Context(), facts, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,40 +99,32 @@ func exchange(t testing.TB, a, b *node) {
 	a.apply(t, theirs...)
 	b.apply(t, ours...)
 	if here, there := truth(t, a.Store), truth(t, b.Store); here != there {
-		t.Fatalf("the nodes do not agree: %s", difference(here, there))
+		t.Fatalf("the nodes do not agree: %s", facttest.Difference(here, there))
 	}
 	mustAgree(t, a.Store)
 	mustAgree(t, b.Store)
 }
 
-// truth is all that two nodes with the same facts must have alike: heads,
-// records and references byte for byte, and what is answered, but for when a node heard it.
+// truth is all that two nodes with the same facts must have alike: what is stored, and
+// what is answered, but for when a node heard it.
 func truth(t tb, s *Store) string {
 	t.Helper()
-	var b strings.Builder
-	var heads []trace.Waybill
-	err := s.scanAll(func(key, value []byte) (bool, error) {
-		k, err := keys.Parse(key)
-		switch {
-		case k.Kind == keys.KindWaybill && k.IsEvent, k.Kind == keys.KindReference:
-			fmt.Fprintf(&b, "%q\n", key)
-		case k.Kind == keys.KindWaybill:
-			heads = append(heads, k.Waybill)
-			fmt.Fprintf(&b, "%q %x\n", key, value)
-		case k.Kind == keys.KindRecord:
-			fmt.Fprintf(&b, "%q %x\n", key, value)
-		}
-		return true, err
-	})
+	dump, err := facttest.Dump(s.scan)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range heads {
+	b := strings.Builder{}
+	b.WriteString(dump)
+	err = s.eachHead(func(w trace.Waybill) (bool, error) {
 		for _, v := range []trace.Variant{{Account: "main", Events: true}, {Account: "main", Events: true, Retracted: true, Epoch: 1, Business: true}, {}} {
 			if tag, answer := answered(t, s, w, v); tag != "" { // else lists spoke of it, and nothing more
 				fmt.Fprintf(&b, "%s %s\n", tag, answer)
 			}
 		}
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return b.String()
 }
@@ -160,17 +150,6 @@ func answered(t tb, s *Store, w trace.Waybill, v trace.Variant) (tag, answer str
 		}
 	}
 	return string(tr.AppendTag(nil, v)), string(tr.AppendJSON(nil, v))
-}
-
-// difference shows the first line of two truths in which they differ.
-func difference(a, b string) string {
-	ours, theirs := strings.Split(a, "\n"), strings.Split(b, "\n")
-	for i := range min(len(ours), len(theirs)) {
-		if ours[i] != theirs[i] {
-			return ours[i] + "\nand\n" + theirs[i]
-		}
-	}
-	return fmt.Sprintf("one has %d lines, the other %d", len(ours), len(theirs))
 }
 
 // head reads the one head of a number, also where nobody is shown it.
@@ -457,7 +436,7 @@ func TestListsThatAreForgotten(t *testing.T) {
 		}
 	}
 	if got := truth(t, b.Store); got != before {
-		t.Error(difference(got, before))
+		t.Error(facttest.Difference(got, before))
 	}
 }
 
@@ -682,7 +661,7 @@ func TestRefold(t *testing.T) {
 			n.mustBe(t, "SF0001", trace.Delivered)
 			n.mustBe(t, "SF0000", trace.Delivered)
 			if got, want := truth(t, n.Store), truth(t, start.Store); got != want {
-				t.Errorf("refolded, and from the start: %s", difference(got, want))
+				t.Errorf("refolded, and from the start: %s", facttest.Difference(got, want))
 			}
 			if moved := n.SafeMark() != mark; moved != notify {
 				t.Errorf("the feed went from %d to %d", mark, n.SafeMark())
@@ -695,7 +674,7 @@ func TestRefold(t *testing.T) {
 			before := truth(t, n.Store)
 			hear(t, n.Store, fill(1))
 			if got := truth(t, n.Store); got != before {
-				t.Errorf("after the old table again, and before: %s", difference(got, before))
+				t.Errorf("after the old table again, and before: %s", facttest.Difference(got, before))
 			}
 		})
 	}
@@ -809,7 +788,7 @@ func TestFoldSettingChanged(t *testing.T) {
 		t.Errorf("refolded: stale %t, %v", s.Stale(), err)
 	}
 	if got := truth(t, s); got != under200 {
-		t.Errorf("refolded, and from the start: %s", difference(got, under200))
+		t.Errorf("refolded, and from the start: %s", facttest.Difference(got, under200))
 	}
 	s = reopen(s, false)
 
@@ -819,7 +798,7 @@ func TestFoldSettingChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := truth(t, s); got != under60 {
-		t.Errorf("and back: %s", difference(got, under60))
+		t.Errorf("and back: %s", facttest.Difference(got, under60))
 	}
 	mustAgree(t, s)
 }
@@ -1023,7 +1002,7 @@ func TestTenTimes(t *testing.T) {
 		}
 	}
 	if got := truth(t, n.Store); got != before || n.SafeMark() != mark {
-		t.Errorf("the feed went from %d to %d; %s", mark, n.SafeMark(), difference(got, before))
+		t.Errorf("the feed went from %d to %d; %s", mark, n.SafeMark(), facttest.Difference(got, before))
 	}
 	mustAgree(t, n.Store)
 }
@@ -1042,7 +1021,7 @@ func TestFullerAndPoorerCopies(t *testing.T) {
 		push(t, b.Store, []trace.Event{other, full, poor}[i])
 	}
 	if got, want := truth(t, a.Store), truth(t, b.Store); got != want {
-		t.Errorf("before they talk: %s", difference(got, want))
+		t.Errorf("before they talk: %s", facttest.Difference(got, want))
 	}
 	exchange(t, a, b)
 	if got := read(t, a.Store, "SF0001"); len(got.Events) != 1 || got.Events[0].Operator != "Li" {
@@ -1057,7 +1036,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	last := trace.HLC(0)
 	for range 40 {
-		s, err := Open("data", Options{fs: disk, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: func() int64 { return now }})
+		s, err := Open("data", Options{FS: disk, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: func() int64 { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -1083,7 +1062,7 @@ func TestClockSetBack(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	last := trace.HLC(0)
 	for range 5 {
-		s, err := Open("data", Options{fs: disk, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: func() int64 { return now }})
+		s, err := Open("data", Options{FS: disk, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: func() int64 { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,8 +39,10 @@ type Store struct {
 	fatal func(string)
 
 	node  trace.Origin
-	mark  uint64 // of this start
+	mark  uint64          // of this start
+	marks map[uint64]bool // of all starts under this id
 	clock trace.Clock
+	wall  func() int64
 
 	compactions compactions
 
@@ -55,6 +57,12 @@ type Store struct {
 
 	reading sync.RWMutex // held for reading by whoever reads the database
 	closed  bool         // under reading
+
+	partitions [trace.Partitions]partition
+	trimming   sync.Mutex // held by who trims the feed
+	landing    landing
+	outbox     atomic.Pointer[Outbox] // nil: nobody ships
+	limits     limits
 
 	legs       atomic.Bool           // some parcel goes on under another number
 	stale      atomic.Bool           // heads were folded under other settings
@@ -76,13 +84,38 @@ type Store struct {
 // something else.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
+	_, err := o.FS.Stat(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	s, err := openDatabase(dir, o, func(*pebble.Options) {})
+	if err != nil {
+		return nil, err
+	}
+	err = s.birth()
+	if err == nil && isNew && o.FS == vfs.Default {
+		err = os.Chmod(dir, 0o700) // parcels are nobody else's business
+	}
+	if err != nil {
+		s.shut()
+		return nil, err
+	}
+	o = o.withShares(dir)
+	s.limits = limits{o.FeedAge, uint64(o.FeedSize), uint64(o.OutboxSize)}
+	go s.write()
+	return s, nil
+}
+
+// openDatabase opens the database alone, with no writer over it. change may change its
+// settings.
+func openDatabase(dir string, o Options, change func(*pebble.Options)) (*Store, error) {
 	s := &Store{
-		dir: dir, log: o.Log, fatal: o.Fatal, fs: o.fs, opened: time.Now(),
+		dir: dir, log: o.Log, fatal: o.Fatal, fs: o.FS, wall: o.Wall, opened: time.Now(),
 		room:    memtablesOfRoom * o.MemTableSize,
 		clock:   trace.Clock{Wall: o.Wall},
+		marks:   make(map[uint64]bool),
 		in:      make(chan *request, queueLength),
 		closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	s.landing.moved.L = &s.landing.mu
 	if s.fatal == nil {
 		s.fatal = func(string) { os.Exit(1) }
 	}
@@ -92,32 +125,29 @@ func Open(dir string, o Options) (*Store, error) {
 		s.log.Warn("store: opening takes long, reading the log of the last run; is the disk full?", "directory", dir)
 	})
 	defer slow.Stop()
-	_, err := o.fs.Stat(dir)
-	isNew := errors.Is(err, fs.ErrNotExist)
 	s.cache = pebble.NewCache(o.CacheSize)
+	settings := s.pebbleOptions(s.cache, o)
+	change(settings)
 	// The database makes the directory itself, and syncs the entry in its parent:
 	// one that was made before it came would be gone after a power cut.
-	db, err := pebble.Open(dir, s.pebbleOptions(s.cache, o))
+	db, err := pebble.Open(dir, settings)
 	if err != nil {
 		s.cache.Unref()
 		return nil, openError(dir, err)
 	}
 	s.db = db
 	if got := db.FormatMajorVersion(); got != pebble.FormatNewest {
-		err = fmt.Errorf("%s: the database has format %s, not %s", dir, got, pebble.FormatNewest)
-	} else {
-		err = s.birth()
+		s.shut()
+		return nil, fmt.Errorf("%s: the database has format %s, not %s", dir, got, pebble.FormatNewest)
 	}
-	if err == nil && isNew && o.fs == vfs.Default {
-		err = os.Chmod(dir, 0o700) // parcels are nobody else's business
-	}
-	if err != nil {
-		db.Close()
-		s.cache.Unref()
-		return nil, err
-	}
-	go s.write()
 	return s, nil
+}
+
+// shut closes the database alone.
+func (s *Store) shut() error {
+	err := s.db.Close()
+	s.cache.Unref()
+	return err
 }
 
 // memtablesOfRoom is how many memtables must fit on the disk for writes to be
@@ -131,11 +161,24 @@ func openError(dir string, err error) error {
 		return fmt.Errorf("%s cannot be used by this user: change its owner, or choose another directory with --data: %w", dir, err)
 	case errors.Is(err, syscall.EAGAIN): // of the lock file
 		return fmt.Errorf("%s is in use by another waytrace: stop it, or choose another directory with --data", dir)
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		return noDirectory(dir)
 	case errors.Is(err, pebble.ErrCorruption):
 		return fmt.Errorf("%s is damaged, restore it from a backup: %w", dir, err)
 	}
 	return fmt.Errorf("%s cannot be opened (written by a newer waytrace, or not by waytrace?): %w", dir, err)
 }
+
+func noDirectory(dir string) error {
+	return fmt.Errorf("%s holds no data of waytrace: %w", dir, trace.ErrNotFound)
+}
+
+// Node is the node's id, born with the directory.
+func (s *Store) Node() trace.Origin { return s.node }
+
+// Marked reports whether a mark is that of a start under the present id, this one or an
+// earlier.
+func (s *Store) Marked(mark uint64) bool { return s.marks[mark] }
 
 // Now is the next reading of the node's clock.
 func (s *Store) Now() trace.HLC { return s.clock.Now() }
@@ -219,8 +262,7 @@ func (s *Store) Close() (err error) {
 		s.reading.Lock()
 		defer s.reading.Unlock()
 		s.closed = true
-		err = s.db.Close()
-		s.cache.Unref()
+		err = s.shut()
 	})
 	return err
 }
@@ -261,24 +303,20 @@ var errClosing = fmt.Errorf("the store is closing: %w", trace.ErrUnavailable)
 // repeats is synced.
 //
 // The error is of kind ErrUnavailable: ctx ended first, the disk failed, the
-// store closes. Then some of the facts may be stored, and sending them again
+// store closes; with the code outbox_full, too much waits to be shipped. Then some of the facts may be stored, and sending them again
 // completes them; and the facts still belong to the store, which may read them
 // at any later time: they must not be reset or used again.
 func (s *Store) Append(ctx context.Context, facts *trace.Facts) (fresh int, err error) {
+	if o := s.outbox.Load(); o != nil {
+		if err := o.room(); err != nil {
+			return 0, err
+		}
+	}
 	r := &request{facts: facts, done: make(chan struct{})}
 	if err := s.submit(ctx, r); err != nil {
 		return 0, err
 	}
 	return r.fresh, r.err
-}
-
-// Apply merges facts of another node, which has judged them: they are taken as they
-// are, and count as heard there. Each event must have been sealed with its own
-// hearing. Else it is as Append.
-func (s *Store) Apply(ctx context.Context, facts *trace.Facts) error {
-	facts.Judged = true
-	_, err := s.Append(ctx, facts)
-	return err
 }
 
 // Quarantine keeps a request that was not understood, once however often it

@@ -226,7 +226,7 @@ func TestReopen(t *testing.T) {
 	}
 	// The wall clock has stepped back by an hour meanwhile.
 	past := func() int64 { return now.Milli() - time.Hour.Milliseconds() }
-	s, err := Open("data", Options{fs: fs, Log: quiet, Wall: past})
+	s, err := Open("data", Options{FS: fs, Log: quiet, Wall: past})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestRefusedDirectories(t *testing.T) {
 		{"foreign", foreign, "holds a database that waytrace did not make"},
 		{"another comparer", other, "not by waytrace"},
 	} {
-		s, err := Open("data", Options{fs: c.fs, Log: quiet})
+		s, err := Open("data", Options{FS: c.fs, Log: quiet})
 		if err == nil {
 			s.Close()
 			t.Errorf("%s: opened", c.name)
@@ -321,7 +321,7 @@ func TestReadOnlyAfterFailedSync(t *testing.T) {
 		}
 		return nil
 	})
-	s, err := Open("data", Options{fs: errorfs.Wrap(vfs.NewMem(), inject), Log: quiet, Fatal: func(m string) { t.Log("fatal:", m) }})
+	s, err := Open("data", Options{FS: errorfs.Wrap(vfs.NewMem(), inject), Log: quiet, Fatal: func(m string) { t.Log("fatal:", m) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +377,7 @@ func TestSlowDisk(t *testing.T) {
 	for range 8 {
 		hold <- struct{}{} // enough to open
 	}
-	s, err := Open("data", Options{fs: slowDisk{vfs.NewMem(), hold}, Log: quiet})
+	s, err := Open("data", Options{FS: slowDisk{vfs.NewMem(), hold}, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

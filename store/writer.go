@@ -38,7 +38,8 @@ const reserveLittle = 10 * time.Millisecond
 
 // A request is one Append or Quarantine on its way through the writer.
 type request struct {
-	facts *trace.Facts // of Append and Apply
+	facts    *trace.Facts // of Append and ApplyNews
+	progress []pair       // of ApplyNews
 
 	refold *refolding // of Refold
 
@@ -59,6 +60,8 @@ type flight struct {
 	batch    *pebble.Batch // nil: they wait for the batches before it only
 	requests []*request
 	seq      uint64 // the last seq in it
+	ordinal  uint64 // of the batch, see landing
+	entries  []entered
 	began    time.Time
 }
 
@@ -136,7 +139,11 @@ func (s *Store) land(f flight) {
 		} else {
 			s.safe.Store(f.seq)
 			commitDuration.UpdateDuration(f.began)
+			s.ring(f.entries)
 		}
+	}
+	if f.ordinal > 0 {
+		s.landing.land(f.ordinal)
 	}
 	// A repeat of what an earlier flight failed to bring is not synced either.
 	failed := s.failed.Load()
@@ -160,6 +167,7 @@ type writer struct {
 	buf      []byte
 	value    []byte
 	entry    trace.FeedEntry
+	entries  []entered // of the batch
 }
 
 // A liveHead is a head that the batch touches, with what the batch learned of it.
@@ -221,18 +229,24 @@ func (w *writer) commit(requests []*request) flight {
 	clear(w.heads)
 	clear(w.adopted)
 	clear(w.unmapped)
+	w.entries = nil
 	for _, r := range requests {
 		switch {
 		case r.facts != nil:
 			r.fresh, r.err = w.take(r.facts)
 		case r.refold != nil:
 			r.fresh, r.err = w.refold(r.refold)
-		default:
+		case r.kept != nil:
 			r.err = w.keep(r)
+		}
+		if r.err == nil {
+			for _, row := range r.progress {
+				w.set(row.key, row.value)
+			}
 		}
 	}
 	w.finish()
-	f.seq = w.store.next.seq - 1
+	f.seq, f.entries = w.store.next.seq-1, w.entries
 	if w.batch.Empty() {
 		w.batch.Close()
 		return f
@@ -243,6 +257,7 @@ func (w *writer) commit(requests []*request) flight {
 		w.batch.Close()
 		return f
 	}
+	f.ordinal = w.store.landing.hand()
 	if err := w.store.db.ApplyNoSyncWait(w.batch, pebble.Sync); err != nil {
 		w.store.fail(err)
 		return f
@@ -314,19 +329,23 @@ func (w *writer) keep(r *request) error {
 
 // enter writes the feed entry of one partition, and counts its changes.
 func (w *writer) enter(partition uint16) {
-	next := &w.store.next
-	w.entry.Mark = w.store.mark
+	next, p := &w.store.next, &w.store.partitions[partition]
+	w.entry.Mark, w.entry.At = w.store.mark, w.store.wall()
 	w.buf, w.value = keys.Feed(w.buf[:0], partition, next.seq), w.entry.Append(w.value[:0])
 	w.set(w.buf, w.value)
+	e := entered{partition: partition, behind: p.tip.Load(), bytes: uint64(len(w.buf) + len(w.value))}
+	for i := range w.entry.Groups {
+		e.ours = e.ours || w.entry.Groups[i].Own > 0
+	}
 	next.seq += uint64(w.entry.Changes())
+	next.bytes[partition] += e.bytes
+	e.last = next.seq - 1
+	p.tip.Store(e.last)
+	p.written.Store(next.bytes[partition])
+	w.entries = append(w.entries, e)
 	clear(w.entry.Groups)
 	w.entry.Groups = w.entry.Groups[:0]
 }
 
 // set puts a pair into the batch, which copies it.
-func (w *writer) set(key, value []byte) {
-	// A batch in memory fails only when it is out of order of use.
-	if err := w.batch.Set(key, value, nil); err != nil {
-		panic("BUG: " + err.Error())
-	}
-}
+func (w *writer) set(key, value []byte) { put(w.batch, key, value) }

@@ -13,7 +13,7 @@ import (
 
 // learned is a feed entry of several waybills and changes.
 func learned() FeedEntry {
-	f := FeedEntry{Mark: 0x8072403511e7cf5e}
+	f := FeedEntry{Mark: 0x8072403511e7cf5e, At: noon + 1}
 	for i := range 20 {
 		g := Group{Waybill: Waybill{fmt.Sprintf("SF%013d", i), "sf"}, Own: uint64(i), After: Pair{InTransit, "departed"}}
 		for j := range i % 4 {
@@ -30,7 +30,7 @@ func learned() FeedEntry {
 func learnedFacts(t tb) FeedEntry {
 	t.Helper()
 	stamp := Stamp{6, 9}
-	return FeedEntry{Mark: 7, Groups: []Group{{Waybill{"SF7444400031887", "sf"}, 9, Pair{}, Pair{Delivered, "signed"}, []Change{
+	return FeedEntry{Mark: 7, At: noon, Groups: []Group{{Waybill{"SF7444400031887", "sf"}, 9, Pair{}, Pair{Delivered, "signed"}, []Change{
 		{Kind: EventAdded, Local: -1, ID: 2, Heard: 3},
 		{Kind: EventRevised, Local: noon, ID: 1 << 63, Text: 4, Heard: 5},
 		{Kind: EventRetracted, Local: 7, ID: 2, Heard: 6},
@@ -47,7 +47,7 @@ func learnedFacts(t tb) FeedEntry {
 }
 
 func TestFeedEntryRoundTrip(t *testing.T) {
-	for _, want := range []FeedEntry{learned(), learnedFacts(t), {}, {Mark: 1, Groups: []Group{{}}}} {
+	for _, want := range []FeedEntry{learned(), learnedFacts(t), {}, {Mark: 1, At: -1, Groups: []Group{{}}}} {
 		value := want.Append(nil)
 		var got FeedEntry
 		if err := DecodeFeedEntry(&got, value); err != nil {
@@ -82,7 +82,7 @@ func TestDecodeFeedEntryRefuses(t *testing.T) {
 		})
 	}
 	for name, value := range map[string][]byte{
-		"an unknown field":             {0x1a, 1, 'x'},
+		"an unknown field":             {0x22, 1, 'x'},
 		"an unknown field of a group":  group(func(gm *easyproto.MessageMarshaler) { gm.AppendUint64(7, 1) }),
 		"an unknown field of a change": group(func(gm *easyproto.MessageMarshaler) { gm.AppendMessage(groupChange).AppendUint64(10, 1) }),
 		"an unknown kind of change": group(func(gm *easyproto.MessageMarshaler) {
@@ -113,8 +113,9 @@ func TestDecodeFeedEntryRefuses(t *testing.T) {
 		}),
 		"a moment sixteen hours off":   carries(RecordKept, changeRecord, func(mm *easyproto.MessageMarshaler) { mm.AppendMessage(recordAt).AppendSint32(momentOffset, 960) }),
 		"a word of a status beyond":    carries(Overrode, changeOverride, func(mm *easyproto.MessageMarshaler) { mm.AppendUint32(overrideStatus, uint32(statuses)) }),
-		"a text in place of a group":   {0x12, 1, 'x'},
-		"a number in place of a group": {0x10, 1},
+		"a text in place of a moment":  {0x12, 1, 'x'},
+		"a text in place of a group":   {0x1a, 1, 'x'},
+		"a number in place of a group": {0x18, 1},
 	} {
 		var f FeedEntry
 		if err := DecodeFeedEntry(&f, value); !errors.Is(err, ErrInvalid) {

@@ -33,7 +33,7 @@ const (
 	FollowsOn Verdict = iota // the next number: apply it
 	Repeated                 // it was applied before
 	Gap                      // numbers before it are missing
-	Twin                     // the number was given out twice: two nodes have one id
+	Twin                     // it was given out twice, or after a later start had begun: two nodes have one id
 )
 
 // Take judges the next number of an origin, and notes it when it is news.
@@ -51,9 +51,18 @@ func (k *Known) Take(own, mark uint64) Verdict {
 		return Repeated
 	case own > k.Own+1:
 		return Gap
+	case k.ended(mark):
+		return Twin
 	}
 	k.note(own, mark)
 	return FollowsOn
+}
+
+// ended reports whether a mark gave way to another: each start of a daemon draws its
+// own, so one that comes again is of another daemon that runs still.
+func (k *Known) ended(mark uint64) bool {
+	n := len(k.Runs)
+	return n > 0 && slices.ContainsFunc(k.Runs[:n-1], func(r Run) bool { return r.Mark == mark }) && k.Runs[n-1].Mark != mark
 }
 
 func (k *Known) note(own, mark uint64) {
@@ -66,9 +75,10 @@ func (k *Known) note(own, mark uint64) {
 	}
 }
 
-// Skip goes on with number next, under whatever mark, on an operator's word.
+// Skip goes on with number next, under whatever mark, on an operator's word. Numbers
+// count from 1.
 func (k *Known) Skip(next uint64) {
-	k.Own, k.Runs = next-1, nil
+	k.Own, k.Runs = max(next, 1)-1, nil
 }
 
 // Progress is what is written in one batch with the facts that were read: how far.

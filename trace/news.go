@@ -3,6 +3,7 @@ package trace
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/VictoriaMetrics/easyproto"
 )
@@ -87,6 +88,61 @@ func (n *News) Append(dst []byte, facts *Facts) []byte {
 	return m.Marshal(dst)
 }
 
+// newsShape is what this version knows of a record.
+var newsShape = shape{last: newsOverride, in: map[uint32]*shape{
+	newsEvent: {last: scanEvent, in: map[uint32]*shape{
+		scanEvent: {last: fieldReference, in: map[uint32]*shape{
+			fieldLeg:       legShape,
+			fieldText:      {last: textHeard},
+			fieldReference: {last: referenceText},
+		}, below: map[uint32]uint64{fieldZone: uint64(zones), fieldPrecision: uint64(precisions), fieldStatus: uint64(statuses)}},
+	}},
+	newsList: {last: listRestores},
+	newsLeg:  {last: toldHeard, in: map[uint32]*shape{toldTo: legShape}},
+	newsRecord: {last: recordExt, in: map[uint32]*shape{
+		recordCharge: {last: chargeQuantity},
+		recordAt:     {last: momentRaw, below: map[uint32]uint64{momentZone: uint64(zones), momentPrecision: uint64(precisions)}},
+	}, below: map[uint32]uint64{recordKind: uint64(Business) + 1}},
+	newsOverride: {last: overrideOrigin, below: map[uint32]uint64{overrideStatus: uint64(statuses)}},
+}}
+
+var legShape = &shape{last: legRole, below: map[uint32]uint64{legRole: uint64(roles)}}
+
+// A shape is what is known of a message: its highest field, which of its fields are
+// messages, and how many values those have that are enumerated.
+type shape struct {
+	last  uint32
+	in    map[uint32]*shape
+	below map[uint32]uint64
+}
+
+// exceeded reports whether a message has a field or an enumerated value that is not
+// known, so that a newer version must have written it.
+func (s *shape) exceeded(value []byte) bool {
+	var fc easyproto.FieldContext
+	for len(value) > 0 {
+		rest, err := fc.NextField(value)
+		if err != nil {
+			return false
+		}
+		value = rest
+		if fc.FieldNum > s.last {
+			return true
+		}
+		if below := s.below[fc.FieldNum]; below > 0 {
+			if n, ok := fc.Uint64(); ok && n >= below {
+				return true
+			}
+		}
+		if in := s.in[fc.FieldNum]; in != nil {
+			if src, ok := fc.MessageData(); ok && in.exceeded(src) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // DecodeNewsHead reads whose news a record is, without its facts, which are not looked
 // at. Its strings refer into value. Another form, or a field that this one does not
 // know, is ErrNewer; what is no news at all is ErrInvalid.
@@ -94,20 +150,26 @@ func DecodeNewsHead(n *News, value []byte) error { return n.decode(value, nil) }
 
 // DecodeNews reads a record, and appends its facts to those that are there, ready for
 // the store: their strings refer into value, which must stay as it is. Errors are as
-// DecodeNewsHead's; facts is then to be thrown away. A fact that does not fit the rest,
-// such as an event whose identity is another's, is ErrInvalid.
+// DecodeNewsHead's, of the facts too; facts is then to be thrown away. A fact that does
+// not fit the rest, such as an event whose identity is another's, is ErrInvalid.
 func DecodeNews(n *News, value []byte, facts *Facts) error { return n.decode(value, facts) }
 
 func (n *News) decode(value []byte, facts *Facts) error {
 	*n = News{}
-	form, newer := uint32(0), false
+	form, last := uint32(0), uint32(0)
+	var wrong error // with a fact
 	err := eachField(value, func(fc *easyproto.FieldContext) (ok bool) {
+		// A record is written in the order of its fields: once facts begin, it is known
+		// whose they are.
+		if fc.FieldNum < last || fc.FieldNum == last && last < newsEvent {
+			return false
+		}
+		last = fc.FieldNum
 		var x uint64
 		switch fc.FieldNum {
 		case newsForm:
 			form, ok = fc.Uint32()
-			newer = ok && form > NewsForm
-			ok = ok && !newer
+			ok = ok && form <= NewsForm
 		case newsOrigin:
 			x, ok = fc.Fixed64()
 			n.Origin = Origin(x)
@@ -120,23 +182,27 @@ func (n *News) decode(value []byte, facts *Facts) error {
 		case newsCarrier:
 			n.Carrier, ok = fc.String()
 		case newsEvent, newsList, newsLeg, newsRecord, newsOverride:
-			// A record is written in the order of its fields, so the waybill is known.
-			ok = facts == nil || n.fact(fc, facts) == nil
-		default:
-			newer = form != 0
+			if facts != nil {
+				wrong = n.fact(fc, facts)
+			}
+			ok = wrong == nil
 		}
 		return ok
 	})
 	switch {
-	case newer:
+	case form > NewsForm:
 		return fmt.Errorf("news of form %d: %w", form, ErrNewer)
-	case err != nil:
-		return fmt.Errorf("news %d of %s: %w", n.Own, n.Origin, err)
+	case err != nil && form != 0 && newsShape.exceeded(value):
+		return fmt.Errorf("news %d of %s says what is not known here: %w", n.Own, n.Origin, ErrNewer)
+	case wrong != nil:
+		return fmt.Errorf("news %d of %s: %w", n.Own, n.Origin, wrong)
 	case form == 0 || n.Origin == 0 || n.Own == 0:
 		return fmt.Errorf("this is no news: %w", ErrInvalid)
+	case err != nil:
+		return fmt.Errorf("news %d of %s: %w", n.Own, n.Origin, err)
 	}
 	if n.Number != "" || n.Carrier != "" {
-		if number, err := ParseNumber(n.Number); err != nil || number != n.Number || !ValidCarrier(n.Carrier) {
+		if !canonicalNumber(n.Number) || !ValidCarrier(n.Carrier) {
 			return fmt.Errorf("news %d of %s is of no waybill: %w", n.Own, n.Origin, ErrInvalid)
 		}
 	}
@@ -146,18 +212,21 @@ func (n *News) decode(value []byte, facts *Facts) error {
 // fact reads one fact into facts.
 func (n *News) fact(fc *easyproto.FieldContext, facts *Facts) (err error) {
 	if n.Number == "" || n.Carrier == "" {
-		return ErrInvalid
+		return fmt.Errorf("a fact of no waybill: %w", ErrInvalid)
 	}
+	fits := true
 	switch fc.FieldNum {
 	case newsEvent:
 		return n.scan(fc, facts)
 	case newsList:
 		l := List{Waybill: n.Waybill}
 		err = l.decode(fc)
+		fits = keyable(l.Source)
 		facts.Lists = append(facts.Lists, l)
 	case newsLeg:
 		l := LegFact{Waybill: n.Waybill}
 		err = l.decode(fc)
+		fits = l.To.canonical() && l.To.Waybill != (Waybill{})
 		facts.Legs = append(facts.Legs, l)
 	case newsRecord:
 		r := Record{Waybill: n.Waybill}
@@ -168,6 +237,9 @@ func (n *News) fact(fc *easyproto.FieldContext, facts *Facts) (err error) {
 		err = o.decode(fc)
 		facts.Overrides = append(facts.Overrides, o)
 	}
+	if err == nil && !fits {
+		err = fmt.Errorf("field %d cannot be stored: %w", fc.FieldNum, ErrInvalid)
+	}
 	return err
 }
 
@@ -176,12 +248,12 @@ func (n *News) fact(fc *easyproto.FieldContext, facts *Facts) (err error) {
 func (n *News) scan(in *easyproto.FieldContext, facts *Facts) error {
 	e := facts.Event()
 	*e = Event{Waybill: n.Waybill}
-	var id uint64
-	local, value, seen := int64(0), []byte(nil), false
+	id, value, seen := uint64(0), []byte(nil), false
 	err := eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
 		switch fc.FieldNum {
 		case scanLocal:
-			local, ok = fc.Sint64()
+			e.At.Local, ok = fc.Sint64()
+			ok = ok && e.At.Local >= firstLocal && e.At.Local <= lastLocal
 		case scanID:
 			id, ok = fc.Fixed64()
 		case scanEvent:
@@ -190,17 +262,35 @@ func (n *News) scan(in *easyproto.FieldContext, facts *Facts) error {
 		}
 		return ok
 	})
-	if err != nil || !seen {
-		return ErrInvalid
+	switch {
+	case err != nil:
+		return err
+	case !seen:
+		return fmt.Errorf("a scan without an event: %w", ErrInvalid)
 	}
-	e.At.Local = local
 	if err := e.decode(value); err != nil {
 		return err
 	}
-	heard := e.Heard
-	facts.Seal(e, heard)
+	facts.Seal(e, e.Heard)
 	if uint64(e.ID) != id {
-		return fmt.Errorf("event %s is stored as %016x: %w", e.ID, id, ErrInvalid)
+		return fmt.Errorf("event %s is told as %s: %w", e.ID, ID(id), ErrInvalid)
+	}
+	fits := keyable(e.Source) && e.Leg.canonical()
+	for _, r := range e.References {
+		fits = fits && keyable(r.Account)
+	}
+	if !fits {
+		return fmt.Errorf("event %s cannot be stored: %w", e.ID, ErrInvalid)
 	}
 	return nil
 }
+
+// canonical reports whether a leg is as check would leave it.
+func (l LegTo) canonical() bool {
+	checked := l
+	_, ok := checked.check()
+	return ok && checked == l
+}
+
+// keyable reports whether a text can stand in a key of the store.
+func keyable(s string) bool { return strings.IndexByte(s, 0) < 0 }

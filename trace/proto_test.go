@@ -322,6 +322,25 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 			"reason": "gone", "heard": uint64(10), "origin": uint64(9)}},
 		m{"kind": "CHANGE_KIND_REFOLDED", "heard": uint64(11)},
 	}
+	// What follows from other facts is not told on, so of the changes four kinds travel.
+	tellings, facts := News{event.Waybill, 9, 7, 3}, &Facts{Events: []Event{*sealed(event)}}
+	carried := func(at int, kind string) m { return wantChanges[at].(m)[kind].(m) }
+	for _, c := range entry.Groups[0].Changes {
+		switch c.Kind {
+		case Listed:
+			facts.Lists = append(facts.Lists, *c.List)
+		case LegTold:
+			facts.Legs = append(facts.Legs, *c.Leg)
+		case RecordKept:
+			facts.Records = append(facts.Records, *c.Record)
+		case Overrode:
+			facts.Overrides = append(facts.Overrides, *c.Override)
+		}
+	}
+	wantNews := m{"form": uint32(1), "origin": uint64(9), "mark": uint64(7), "own": uint64(3), "number": "SF7444400031887", "carrier": "sf",
+		"event": list{m{"local": event.At.Local, "id": uint64(facts.Events[0].ID), "event": wantEvent}},
+		"list":  list{carried(4, "list")}, "leg": list{carried(5, "leg")}, "record": list{carried(6, "record"), carried(7, "record")},
+		"override": list{carried(8, "override")}}
 	unmapped := Unmapped{Count: 3, First: 4, Number: "SF7444400031887", Text: "派送中", Reason: "17"}
 	for _, c := range []struct {
 		message string
@@ -334,9 +353,11 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 		{"Quarantined", quarantined.Append(nil), m{"heard": uint64(quarantined.Heard), "carrier": "sf", "account": "main",
 			"content_type": quarantined.ContentType, "query": quarantined.Query, "raw": quarantined.Raw, "path": "/push/alibaba/x", "call": "notifyTrace",
 			"fault": list{fault(-1, "invalid_json", "", "it ends too soon"), fault(3, "time_suspect", "acceptTime", "\"1970\" is before 2000"), fault(0, "", "", "")}}},
-		{"FeedEntry", entry.Append(nil), m{"mark": uint64(7), "group": list{m{"number": "SF7444400031887", "carrier": "sf", "own": uint64(9),
+		{"FeedEntry", entry.Append(nil), m{"mark": uint64(7), "at": int64(noon), "group": list{m{"number": "SF7444400031887", "carrier": "sf", "own": uint64(9),
 			"before": m{"status": "STATUS_UNKNOWN"}, "after": m{"status": "STATUS_DELIVERED", "sub": "signed"}, "change": wantChanges}}}},
 		{"Record", entry.Groups[0].Changes[6].Record.Append(nil), wantChanges[6].(m)["record"].(m)},
+		{"News", tellings.Append(nil, facts), wantNews},
+		{"News", tellings.Append(nil, nil), m{"form": uint32(1), "origin": uint64(9), "mark": uint64(7), "own": uint64(3)}},
 		{"Unmapped", unmapped.Append(nil), m{"count": uint64(3), "first": uint64(4), "number": "SF7444400031887", "text": "派送中", "reason": "17"}},
 	} {
 		got, err := doc.decode(c.message, c.value)
@@ -367,7 +388,8 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 	}
 	try("Event", wantEvent)
 	try("Event", wantTold)
-	try("FeedEntry", m{"mark": uint64(7), "group": list{m{"number": "", "carrier": "", "own": "", "before": m{}, "after": m{"status": "", "sub": ""},
+	try("News", wantNews)
+	try("FeedEntry", m{"mark": uint64(7), "at": int64(noon), "group": list{m{"number": "", "carrier": "", "own": "", "before": m{}, "after": m{"status": "", "sub": ""},
 		"change": wantChanges}}})
 	for message, fields := range doc.messages {
 		for _, field := range fields {

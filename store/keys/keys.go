@@ -13,6 +13,10 @@
 //	c number 00 carrier 00 kind(1) id(8)      charges and business events
 //	j number 00 carrier 00 source             what judging lists needs
 //	f partition(2) seq(8)                     feed entry
+//	b follower 00 partition(2)                bookmark
+//	k partition(2)                            how far a partition of the topic was read
+//	k partition(2) origin(8)                  what was read of a node's news in it
+//	p follower 00 due(8) partition(2) seq(8)  what could not be told to a follower
 //	q hash(16)                                quarantined request
 //	u carrier 00 code                         unmapped code
 //	m name                                    about the directory itself
@@ -35,6 +39,9 @@ const (
 	KindRecord     = 'c'
 	KindJudgement  = 'j'
 	KindFeed       = 'f'
+	KindBookmark   = 'b'
+	KindProgress   = 'k'
+	KindParked     = 'p'
 	KindQuarantine = 'q'
 	KindUnmapped   = 'u'
 	KindMeta       = 'm'
@@ -133,6 +140,35 @@ func Feed(dst []byte, partition uint16, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(dst, seq)
 }
 
+// Bookmark appends the key of how far a follower of the feed has got in a partition.
+func Bookmark(dst []byte, follower string, partition uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(append(append(dst, KindBookmark), follower...), 0), partition)
+}
+
+// Position appends the key of how far a partition of the topic was read: the prefix of
+// all that is kept of reading it.
+func Position(dst []byte, partition uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(dst, KindProgress), partition)
+}
+
+// Known appends the key of what was read of a node's news in a partition. No node has
+// the origin 0.
+func Known(dst []byte, partition uint16, origin trace.Origin) []byte {
+	return binary.BigEndian.AppendUint64(Position(dst, partition), uint64(origin))
+}
+
+// Parked appends the key of what could not be told to a follower: it is due again at
+// a moment in milliseconds since 1970, or by an operator's word only where that is 0.
+func Parked(dst []byte, follower string, due uint64, partition uint16, seq uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(ParkedOf(dst, follower), due)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(dst, partition), seq)
+}
+
+// ParkedOf appends the prefix of all that could not be told to a follower.
+func ParkedOf(dst []byte, follower string) []byte {
+	return append(append(append(dst, KindParked), follower...), 0)
+}
+
 // Quarantine appends the key of a quarantined request.
 func Quarantine(dst []byte, hash [16]byte) []byte {
 	return append(append(dst, KindQuarantine), hash[:]...)
@@ -161,9 +197,10 @@ func Split(key []byte) int {
 	return len(key)
 }
 
-// Grouped reports whether keys of a kind are asked for together by number.
+// Grouped reports whether keys of a kind are asked for together by number. Those of
+// kind 't' are not written yet: how keys are split is fixed when a directory is made.
 func Grouped(kind byte) bool {
-	return kind == KindWaybill || kind == KindLeg || kind == KindRecord
+	return kind == KindWaybill || kind == KindLeg || kind == KindRecord || kind == 't'
 }
 
 // A Key is a key read back, for iterating and for dumping a directory.
@@ -178,8 +215,11 @@ type Key struct {
 	Local     int64    // of an event
 	ID        trace.ID // of an event, or of a record
 	Reference trace.Reference
-	Partition uint16
-	Seq       uint64
+	Partition uint16       // of f, b, k and p
+	Seq       uint64       // of f and p
+	Follower  string       // of b and p
+	Due       uint64       // of p
+	Origin    trace.Origin // of k; 0 is the position
 	Hash      [16]byte
 	Name      string // of m
 }
@@ -253,6 +293,29 @@ func parse(key []byte) (k Key, ok bool) {
 		}
 		k.Partition = binary.BigEndian.Uint16(rest)
 		k.Seq = binary.BigEndian.Uint64(rest[2:])
+	case KindBookmark:
+		k.Follower = text()
+		if !ok || len(rest) != 2 {
+			return k, false
+		}
+		k.Partition = binary.BigEndian.Uint16(rest)
+	case KindProgress:
+		if len(rest) != 2 && len(rest) != 10 {
+			return k, false
+		}
+		k.Partition = binary.BigEndian.Uint16(rest)
+		if len(rest) == 10 {
+			k.Origin = trace.Origin(binary.BigEndian.Uint64(rest[2:]))
+			ok = k.Origin != 0
+		}
+	case KindParked:
+		k.Follower = text()
+		if !ok || len(rest) != 18 {
+			return k, false
+		}
+		k.Due = binary.BigEndian.Uint64(rest)
+		k.Partition = binary.BigEndian.Uint16(rest[8:])
+		k.Seq = binary.BigEndian.Uint64(rest[10:])
 	case KindQuarantine:
 		ok = copy(k.Hash[:], rest) == len(k.Hash) && len(rest) == len(k.Hash)
 	case KindMeta:

@@ -37,6 +37,10 @@ func TestParse(t *testing.T) {
 			{Event(nil, w, local, id), Key{Kind: KindWaybill, Waybill: w, IsEvent: true, Local: local, ID: id}},
 			{Reference(nil, ref, w), Key{Kind: KindReference, Reference: ref, Waybill: w}},
 			{Feed(nil, part, seq), Key{Kind: KindFeed, Partition: part, Seq: seq}},
+			{Bookmark(nil, "kafka", part), Key{Kind: KindBookmark, Follower: "kafka", Partition: part}},
+			{Position(nil, part), Key{Kind: KindProgress, Partition: part}},
+			{Known(nil, part, trace.Origin(id|1)), Key{Kind: KindProgress, Partition: part, Origin: trace.Origin(id | 1)}},
+			{Parked(nil, "kafka", uint64(local), part, seq), Key{Kind: KindParked, Follower: "kafka", Due: uint64(local), Partition: part, Seq: seq}},
 			{Quarantine(nil, hash), Key{Kind: KindQuarantine, Hash: hash}},
 			{Leg(nil, trace.Waybill{Number: w.Number}, w), Key{Kind: KindLeg, Child: trace.Waybill{Number: w.Number}, Waybill: w}},
 			{Record(nil, w, trace.Business, id), Key{Kind: KindRecord, Waybill: w, Record: trace.Business, ID: id}},
@@ -85,7 +89,10 @@ func TestSplit(t *testing.T) {
 			t.Errorf("Split(%q) leaves %q, want %q", key, got, want)
 		}
 	}
-	for _, key := range [][]byte{{}, Meta(nil, "form"), Feed(nil, 1, 2), []byte("wSF")} {
+	if key := []byte("tSF7444400031887\x00sf"); Split(key) != len(want) {
+		t.Errorf("Split(%q) = %d, want %d", key, Split(key), len(want))
+	}
+	for _, key := range [][]byte{{}, Meta(nil, "form"), Feed(nil, 1, 2), Bookmark(nil, "kafka", 1), Position(nil, 0), Parked(nil, "kafka", 0, 1, 2), []byte("wSF")} {
 		if got := Split(key); got != len(key) {
 			t.Errorf("Split(%q) = %d, want the whole key", key, got)
 		}
@@ -98,6 +105,10 @@ func FuzzParse(f *testing.F) {
 	f.Add(Event(nil, w, 1589216214000, 0x8072403511e7cf5e))
 	f.Add(Reference(nil, trace.Reference{Account: "main", Text: "order 1"}, w))
 	f.Add(Feed(nil, 12, 7))
+	f.Add(Bookmark(nil, "kafka", 12))
+	f.Add(Position(nil, 12))
+	f.Add(Known(nil, 12, 7))
+	f.Add(Parked(nil, "kafka", 0, 12, 7))
 	f.Add(Meta(nil, "next"))
 	f.Add(Leg(nil, trace.Waybill{Number: "1Z999"}, w))
 	f.Add(Record(nil, w, trace.Charges, 7))
@@ -118,6 +129,14 @@ func FuzzParse(f *testing.F) {
 			again = Reference(nil, k.Reference, k.Waybill)
 		case k.Kind == KindFeed:
 			again = Feed(nil, k.Partition, k.Seq)
+		case k.Kind == KindBookmark:
+			again = Bookmark(nil, k.Follower, k.Partition)
+		case k.Kind == KindProgress && k.Origin == 0:
+			again = Position(nil, k.Partition)
+		case k.Kind == KindProgress:
+			again = Known(nil, k.Partition, k.Origin)
+		case k.Kind == KindParked:
+			again = Parked(nil, k.Follower, k.Due, k.Partition, k.Seq)
 		case k.Kind == KindQuarantine:
 			again = Quarantine(nil, k.Hash)
 		case k.Kind == KindMeta:

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"waytrace/store/keys"
+	"waytrace/trace"
+)
+
+// How much of the feed goes in one step, which holds an iterator open.
+const (
+	trimEntries = 4096
+	trimBytes   = 16 << 20
+)
+
+// TrimFeed lets go of what is older than the feed's age, and of the oldest of what is
+// beyond its size, but not of what the outbox has not shipped yet, as long as that is
+// open. It is to be called now and then.
+func (s *Store) TrimFeed(now time.Time) error {
+	s.trimming.Lock()
+	defer s.trimming.Unlock()
+	cutoff := now.Add(-s.limits.age).UnixMilli()
+	for p := range uint16(trace.Partitions) {
+		for more := true; more; {
+			var err error
+			more, err = s.trim(p, func(e *feedEntry) bool { return e.At < cutoff })
+			if err != nil {
+				return fmt.Errorf("trim partition %d of the feed: %w", p, err)
+			}
+		}
+	}
+	return s.trimToSize()
+}
+
+// trimToSize cuts the oldest entries until the feed is within its size, a step at a time
+// from the partition that has them.
+func (s *Store) trimToSize() error {
+	for s.feedBytes() > s.limits.size {
+		oldest, from := int64(math.MaxInt64), -1
+		for p := range uint16(trace.Partitions) {
+			at, ok, err := s.oldestToTrim(p)
+			if err != nil {
+				return err
+			}
+			if ok && at < oldest {
+				oldest, from = at, int(p)
+			}
+		}
+		if from < 0 {
+			return nil // the rest is still to be shipped
+		}
+		// A second of it at once, so that the partitions stay level.
+		upto, excess := oldest+1000, s.feedBytes()-s.limits.size
+		cut := uint64(0)
+		_, err := s.trim(uint16(from), func(e *feedEntry) bool {
+			cut += e.bytes
+			return cut == e.bytes || e.At < upto && cut-e.bytes < excess
+		})
+		if err != nil {
+			return fmt.Errorf("trim partition %d of the feed: %w", from, err)
+		}
+	}
+	return nil
+}
+
+// trimLimit is the last seq of a partition that may be trimmed.
+func (s *Store) trimLimit(p uint16) uint64 {
+	limit := s.partitions[p].landed.Load()
+	if o := s.outbox.Load(); o != nil {
+		limit = min(limit, o.Bookmark(p).Seq)
+	}
+	return limit
+}
+
+// oldestToTrim is when the first entry of a partition that may be trimmed was numbered.
+func (s *Store) oldestToTrim(p uint16) (at int64, ok bool, err error) {
+	if err := s.enter(); err != nil {
+		return 0, false, err
+	}
+	defer s.leave()
+	trimmed, limit := s.partitions[p].trimmed.Load().Seq, s.trimLimit(p)
+	if trimmed >= limit {
+		return 0, false, nil
+	}
+	it, err := s.feed(p, trimmed+1, limit)
+	if err != nil {
+		return 0, false, err
+	}
+	defer it.Close()
+	err = eachEntry(it, func(e *feedEntry) (bool, error) {
+		at, ok = e.At, e.last() <= limit
+		return false, nil
+	})
+	return at, ok, err
+}
+
+// trim cuts entries from the front of a partition as long as goes says so, one step of
+// them; more reports that there may be others. The entries go with the bookmarks that
+// say so, in one batch.
+func (s *Store) trim(p uint16, goes func(*feedEntry) bool) (more bool, err error) {
+	if err := s.enter(); err != nil {
+		return false, err
+	}
+	defer s.leave()
+	was, limit := *s.partitions[p].trimmed.Load(), s.trimLimit(p)
+	if was.Seq >= limit {
+		return false, nil
+	}
+	it, err := s.feed(p, was.Seq+1, limit)
+	if err != nil {
+		return false, err
+	}
+	upto, entries := was, 0
+	err = eachEntry(it, func(e *feedEntry) (bool, error) {
+		if more = entries >= trimEntries || upto.Bytes-was.Bytes >= trimBytes; more {
+			return false, nil
+		}
+		if e.last() > limit || !goes(e) {
+			return false, nil
+		}
+		entries++
+		upto.Seq, upto.Bytes = e.last(), upto.Bytes+e.bytes
+		for i := range e.Groups {
+			if s.marks[e.Mark] { // else it was told under a former id
+				upto.Own = max(upto.Own, e.Groups[i].Own)
+			}
+		}
+		return true, nil
+	})
+	it.Close()
+	if err != nil || entries == 0 {
+		return false, err
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := b.DeleteRange(keys.Feed(nil, p, was.Seq+1), keys.Feed(nil, p, upto.Seq+1), nil); err != nil {
+		panic("BUG: " + err.Error())
+	}
+	putBookmark(b, followerTrim, p, upto)
+	if o := s.outbox.Load(); o != nil {
+		// What says that the outbox is beyond the entries must not be lost when they are.
+		o.flushing.Lock()
+		defer o.flushing.Unlock()
+		o.putBookmarks(b)
+	}
+	if err := s.commit(b, pebble.NoSync); err != nil {
+		return false, err
+	}
+	s.partitions[p].trimmed.Store(&upto)
+	return more, nil
+}

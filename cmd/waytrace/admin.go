@@ -31,6 +31,10 @@ type admin struct {
 	replayer *ingest.Replayer
 	mapping  store.Mapping
 	carriers []carriers.Carrier
+	node     *node
+	clones   *clones
+	self     string // its name in the cluster
+	key      string // what its sisters show
 	started  time.Time
 	draining func() bool
 
@@ -63,6 +67,13 @@ func (a *admin) doors(g *guards) []door {
 		{method: "POST", path: "/quarantine/{id}/replay", guard: operator, handle: a.replay},
 		{method: "GET", path: "/unmapped", guard: operator, handle: a.unmapped},
 		{method: "POST", path: "/refold", guard: operator, handle: a.refold},
+		{method: "GET", path: "/clone", guard: operator, handle: a.clones.serve},
+		{method: "GET", path: "/verify", guard: operator, handle: a.verify},
+		{method: "GET", path: "/digests", guard: sister(a.key, operator), handle: a.digests},
+		{method: "GET", path: "/relay", guard: operator, handle: a.relayStatus},
+		{method: "GET", path: "/relay/parked", guard: operator, handle: a.relayParked},
+		{method: "POST", path: "/relay/skip", guard: operator, handle: a.relaySkip},
+		{method: "GET", path: "/cluster", guard: sister(a.key, operator), handle: clusterReport(a.node.cluster)},
 		{method: "POST", path: "/checkpoint", guard: operator, handle: a.checkpoint},
 		{method: "GET", path: "/debug/pprof/", guard: operator, handle: profiles},
 		{method: "GET", path: "/debug/pprof/{profile}", guard: operator, handle: profiles},
@@ -105,13 +116,7 @@ func (a *admin) health(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 
 // ready is 200, or 503 with the reasons.
 func (a *admin) ready(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
-	var reasons []string
-	if a.draining() {
-		reasons = append(reasons, "stopping")
-	}
-	if err := a.store.Ready(); err != nil {
-		reasons = append(reasons, trace.Words(err))
-	}
+	reasons := a.unready()
 	if len(reasons) > 0 {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 	}
@@ -121,17 +126,23 @@ func (a *admin) ready(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	}{len(reasons) == 0, reasons})
 }
 
+// unready says why the daemon is not to be used; nil when it is.
+func (a *admin) unready() []string {
+	return append(unready(a.store, a.draining), a.node.unready()...)
+}
+
 func (a *admin) metrics(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
 	w := ctx.Response.BodyWriter()
 	fmt.Fprintf(w, "waytrace_build_info{version=%q,go=%q} 1\n", version, runtime.Version())
 	ready := 1
-	if a.draining() || a.store.Ready() != nil {
+	if len(a.unready()) > 0 {
 		ready = 0
 	}
 	fmt.Fprintf(w, "waytrace_ready %d\n", ready)
 	a.store.WriteMetrics(w)
 	a.kept.WriteMetrics(w)
+	a.node.WriteMetrics(w)
 	metrics.WritePrometheus(w, true)
 	return nil
 }
@@ -156,6 +167,11 @@ func (a *admin) status(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 		store.QuarantineLoad
 		Warning string `json:"warning,omitempty"`
 	}
+	reasons := a.unready()
+	among, err := a.node.status(a.self)
+	if err != nil {
+		return err
+	}
 	kept := fill{QuarantineLoad: a.kept.Load()}
 	if kept.Filling() {
 		kept.Warning = "the quarantine is filling: " + words(kept.QuarantineLoad) + "; replay or drop, or raise quarantine.max_size"
@@ -169,8 +185,10 @@ func (a *admin) status(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 		Disk     space        `json:"disk"`
 		Carriers []string     `json:"carriers"`
 		Kept     fill         `json:"quarantine"`
+		Reasons  []string     `json:"not_ready,omitempty"`
+		togetherness
 	}{version, a.started.UTC().Truncate(time.Second), time.Since(a.started).Round(time.Second).String(),
-		!a.draining() && a.store.Ready() == nil, s, disk, names, kept})
+		len(reasons) == 0, s, disk, names, kept, reasons, among})
 }
 
 // words say how much lies in quarantine.

@@ -14,10 +14,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"waytrace/carriers"
 	"waytrace/carriers/all"
 	"waytrace/ingest"
+	"waytrace/store"
 )
 
 // Config is every setting of the daemon. A flag wins over the environment, the
@@ -113,6 +115,14 @@ type ClusterSettings struct {
 type QuarantineSettings struct {
 	Days    int  `help:"Days that a request stays in quarantine." default:"30"`
 	MaxSize Size `help:"Bytes of requests that quarantine may hold; at four fifths it raises an alarm, and when it is full new ones are refused: their senders are told to send again." default:"1GiB"`
+}
+
+// store is what the settings say of the directory.
+func (c *Config) store(log *slog.Logger) store.Options {
+	return store.Options{
+		CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.Memtable), Log: log,
+		FeedAge: time.Duration(c.Feed.Days) * 24 * time.Hour, FeedSize: int64(c.Feed.MaxSize), OutboxSize: int64(c.Feed.MaxOutbox),
+	}
 }
 
 // Keys is the path of the keys file.

@@ -3,10 +3,32 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
+
+	"waytrace/relay"
+	"waytrace/relay/cluster"
 )
+
+// kafka is what the settings say of the topic.
+func (c *Config) kafka(log *slog.Logger) relay.Settings {
+	k := &c.Kafka
+	return relay.Settings{
+		Brokers: k.Brokers, Topic: k.Topic, TLS: k.TLS, CA: k.CA, Cert: k.TLSCert, Key: k.TLSKey,
+		SASL: k.SASL, User: k.User, Password: k.Password, Compression: k.Compression, MaxLag: k.MaxLag, Log: log,
+	}
+}
+
+// cluster is what the settings say of the nodes.
+func (c *Config) cluster() (s cluster.Settings, err error) {
+	s.Self, s.Key = c.Cluster.Self, c.Cluster.Key
+	if s.Nodes, err = cluster.ParseNodes(c.Cluster.Nodes); err != nil {
+		return s, err
+	}
+	return s, s.Check()
+}
 
 // checkCluster judges what a node says of Kafka and of its sisters.
 func (c *Config) checkCluster() (wrong []error) {
@@ -40,6 +62,9 @@ func (c *Config) checkCluster() (wrong []error) {
 	}
 	if c.Acknowledge == replicated && len(k.Brokers) == 0 {
 		wrong = append(wrong, errors.New("acknowledge is replicated and there is no kafka.brokers: name the brokers, or write local"))
+	}
+	if _, err := c.cluster(); err != nil {
+		wrong = append(wrong, err)
 	}
 	return wrong
 }

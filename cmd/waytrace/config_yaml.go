@@ -90,9 +90,16 @@ func (f *settingsFile) load(ctx *kong.Context) error {
 		return &fileError{path, 0, err.Error()}
 	}
 	for _, command := range ctx.Model.Children {
-		if command.Name == "serve" {
-			f.values, err = parseSettings(path, source, command.Flags, fileOnly(command.Target))
+		if command.Name != "serve" {
+			continue
 		}
+		others := fileOnly(command.Target)
+		if selected := ctx.Selected(); selected != nil {
+			if own := fileOnly(selected.Target); len(own) > 0 { // a command that takes serve's settings
+				others = own
+			}
+		}
+		f.values, err = parseSettings(path, source, command.Flags, others)
 	}
 	return err
 }

@@ -25,16 +25,18 @@ import (
 
 // A daemon opens all in order and closes in reverse:
 //
+//	  ┌────── relay ──▶ Kafka ◀──▶ other nodes
+//	  ▼
 //	store ◀── ingest ◀── routes ◀── public listener
 //	  ▲ ◀──── query ◀──────┘
-//	  └────── admin ◀────────────── admin listener
+//	  └────── admin ◀────────────── admin listener ◀── other nodes: how are you?
 type daemon struct {
 	config *Config
 	log    *slog.Logger
 	people io.Writer // who started it
 
 	draining atomic.Bool
-	failed   chan error // a listener that ended by itself
+	failed   chan error // what must not go on: a listener that ended by itself, a relay
 	stops    []stop
 	drainBy  time.Time // when connections are left to themselves; set when stopping begins
 
@@ -62,7 +64,7 @@ const (
 
 // serve runs the daemon until ctx ends or a listener fails, and stops it.
 func serve(ctx context.Context, c *Config, log *slog.Logger, people io.Writer) error {
-	d := &daemon{config: c, log: log, people: people, failed: make(chan error, 2)}
+	d := &daemon{config: c, log: log, people: people, failed: make(chan error, 3)}
 	err := d.open(ctx)
 	if err == nil {
 		select {
@@ -104,15 +106,27 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.tend(kept)
-	in := ingest.New(shelved{s, kept}, d.log, ingest.Options{AtOnce: c.AtOnce, BytesInFlight: int64(c.BytesInFlight)})
 	known, err := c.Carriers.Carriers()
 	if err != nil {
 		return err
 	}
-	g := &guards{keys: keys, everybody: c.InsecureNoAuth, open: loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt}
+	n, err := d.join(s, known)
+	if err != nil {
+		return err
+	}
+	d.trim(s) // stopped before the outbox is closed, which holds it back
+	in := ingest.New(shelved{s, kept}, d.log, ingest.Options{
+		AtOnce: c.AtOnce, BytesInFlight: int64(c.BytesInFlight), Replicated: n.replicated, Clock: n.cluster.Clock,
+	})
+	g := &guards{keys: keys, everybody: c.InsecureNoAuth, open: loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt,
+		replicated: c.Acknowledge == replicated}
 
 	d.foldAnew(s, mappingOf(known))
-	a := &admin{store: s, kept: kept, replayer: in.Replayer(shelf{kept}, known), mapping: mappingOf(known),
+	copies, err := openClones(c.Data, s.Checkpoint, d.log)
+	if err != nil {
+		return err
+	}
+	a := &admin{store: s, clones: copies, kept: kept, replayer: in.Replayer(shelf{kept}, known), mapping: mappingOf(known), node: n, self: c.Cluster.Self, key: c.Cluster.Key,
 		carriers: known, started: time.Now(), draining: d.draining.Load}
 	operators := *g
 	operators.open, operators.everybody = false, false // elsewhere than on loopback an operator shows a key
@@ -123,6 +137,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if d.admin, err = d.listen("admin listener", c.AdminListen, server, nil); err != nil {
 		return err
 	}
+	d.onStop("clones", copies.close)
 
 	var https *tls.Config
 	if c.TLSCert != "" {
@@ -155,7 +170,7 @@ func (d *daemon) openStore(ctx context.Context) (*store.Store, error) {
 	}
 	c, done := d.config, make(chan opened, 1)
 	go func() {
-		s, err := store.Open(c.Data, store.Options{CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.Memtable), Log: d.log})
+		s, err := store.Open(c.Data, c.store(d.log))
 		done <- opened{s, err}
 	}()
 	select {

@@ -35,7 +35,7 @@ var house = []floor{
 		{folder: "ingest", may: contracts},
 		{folder: "pollers", may: contracts},
 		{folder: "query", may: contracts},
-		{folder: "relay", may: contracts, tests: "store/storetest"},
+		{folder: "relay", may: contracts, tests: "store/storetest store/facttest"},
 		{folder: "proxy", may: contracts},
 		{folder: "simulate", may: contracts},
 	}},
@@ -52,8 +52,9 @@ var house = []floor{
 		{folder: "platforms/<company>", may: contracts + " carriers/<company>/wire", tests: "platforms/platformtest"},
 		// The cellar knows no dialect: who asks one again for a refold is handed to it.
 		{folder: "store/keys", may: "trace"},
-		{folder: "store/storetest", may: "trace store store/keys", exam: true},
-		{folder: "store", may: "trace store/keys"},
+		{folder: "store/facttest", may: "trace store/keys"}, // what both exams of the store are made of
+		{folder: "store/storetest", may: "trace store store/keys store/facttest", exam: true},
+		{folder: "store", may: "trace store/keys", tests: "store/facttest"},
 	}},
 	{"floor 1", []room{
 		{folder: "carriers", may: "trace", tests: "carriers/carriertest"},

@@ -33,13 +33,15 @@ const (
 type process struct {
 	*exec.Cmd
 	url    string
+	admin  string
 	stderr *bytes.Buffer
 	quiet  chan struct{} // its stderr has ended
 }
 
-func spawn(t *testing.T, data string) *process {
+func spawn(t *testing.T, data string, flags ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(os.Args[0], "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data", data),
+	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data", data}, flags...)
+	p := &process{Cmd: exec.Command(os.Args[0], args...),
 		stderr: new(bytes.Buffer), quiet: make(chan struct{})}
 	p.Env = append(os.Environ(), beTheProgram+"=1")
 	pipe, err := p.StderrPipe()
@@ -49,19 +51,24 @@ func spawn(t *testing.T, data string) *process {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	listening := make(chan string, 1)
+	listening := make(chan [2]string, 1) // both addresses
 	go func() {
 		defer close(p.quiet)
 		defer close(listening)
+		url := ""
 		for lines := bufio.NewScanner(pipe); lines.Scan(); {
 			fmt.Fprintln(p.stderr, lines.Text())
 			if strings.Contains(lines.Text(), "listening on") {
-				listening <- addressLine.FindString(lines.Text())
+				url = addressLine.FindString(lines.Text())
+			}
+			if strings.Contains(lines.Text(), "admin on") {
+				listening <- [2]string{url, addressLine.FindString(lines.Text())}
 			}
 		}
 	}()
 	select {
-	case p.url = <-listening:
+	case at := <-listening:
+		p.url, p.admin = at[0], at[1]
 	case <-time.After(20 * time.Second):
 	}
 	if p.url == "" {
@@ -83,6 +90,7 @@ func (p *process) wait() int {
 // was acknowledged.
 type load struct {
 	client *http.Client
+	pace   time.Duration // that each pusher rests between two pushes
 	stop   atomic.Bool
 	wg     sync.WaitGroup
 
@@ -140,6 +148,7 @@ func (l *load) run(url, name string) {
 				}
 				l.mu.Unlock()
 				l.acknowledged.Add(1)
+				time.Sleep(l.pace)
 			}
 		})
 	}

@@ -30,6 +30,12 @@ type commands struct {
 	Codes      CodesCmd      `cmd:"" help:"Show what the carriers' codes mean, or which ones nobody knows."`
 	Refold     RefoldCmd     `cmd:"" help:"Judge all parcels anew by the code tables as they are now."`
 	Override   OverrideCmd   `cmd:"" help:"Say yourself what became of a parcel."`
+	Clone      CloneCmd      `cmd:"" help:"Make a new node from one that runs."`
+	Backup     BackupCmd     `cmd:"" help:"Copy all parcels into a directory."`
+	Restore    RestoreCmd    `cmd:"" help:"Make a node of a backup, or of a directory that is older than its log."`
+	Verify     VerifyCmd     `cmd:"" help:"Read the whole store and see whether it fits together, or compare it with another node's."`
+	Relay      RelayCmd      `cmd:"" help:"Look at what nodes tell each other through Kafka, and let it go on."`
+	Doctor     DoctorCmd     `cmd:"" help:"Look at everything that the settings lead to, and say what would help."`
 	Bench      BenchCmd      `cmd:"" help:"Measure a daemon of its own against what this machine can do."`
 	Version    VersionCmd    `cmd:"" help:"Say which version this is."`
 }

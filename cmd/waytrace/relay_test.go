@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"waytrace/trace"
+)
+
+// kafkaFor is a Kafka in this process with the topic that nodes share.
+func kafkaFor(t *testing.T) *kfake.Cluster {
+	t.Helper()
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(trace.Partitions, "waytrace"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kafka.Close)
+	return kafka
+}
+
+// relayOf reads what a daemon says of its relay.
+func (r *running) relayOf(t *testing.T) (among togetherness) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(r.do(t, "GET", r.admin+"/relay", "").body), &among); err != nil {
+		t.Fatal(err)
+	}
+	return among
+}
+
+// What one node takes, the other one answers, whoever of them owns the parcel; and each
+// says how far it is.
+func TestTwoNodes(t *testing.T) {
+	brokers := strings.Join(kafkaFor(t).ListenAddrs(), ",")
+	a, b := start(t, "--kafka.brokers", brokers), start(t, "--kafka.brokers", brokers)
+	if got := a.push(t, sampleJSON); got.body != success {
+		t.Fatalf("the push was answered %+v", got)
+	}
+	within(t, 10*time.Second, "the other node has it", func() bool {
+		return b.do(t, "GET", "/v1/status/SF7444400031887", "").status == 200
+	})
+	here, there := a.do(t, "GET", "/v1/traces/SF7444400031887", ""), b.do(t, "GET", "/v1/traces/SF7444400031887", "")
+	if here.body != there.body || here.header.Get("ETag") != there.header.Get("ETag") {
+		t.Errorf("the nodes answer\n%s\n%s", here.body, there.body)
+	}
+	within(t, 10*time.Second, "all is shipped", func() bool { return a.relayOf(t).Outbox.Records == 0 })
+	if got := a.relayOf(t).Relay.Partitions[12]; got.Shipped != 1 || got.State != "running" {
+		t.Errorf("partition 12 of the first is %+v, want one record shipped", got)
+	}
+	within(t, 10*time.Second, "the second has read it", func() bool { return b.relayOf(t).Relay.Partitions[12].Offset == 1 })
+	for _, r := range []*running{a, b} {
+		if got := r.do(t, "GET", r.admin+"/ready", ""); got.status != 200 {
+			t.Errorf("/ready is %d %s", got.status, got.body)
+		}
+		got := r.do(t, "GET", r.admin+"/metrics", "").body
+		for _, name := range []string{`waytrace_outbox_records{partition="12"} 0`, "waytrace_outbox_bytes 0", "waytrace_outbox_oldest_seconds 0",
+			`waytrace_relay_lag_records{partition="12"} 0`, `waytrace_relay_lag_seconds{partition="12"} 0`, "waytrace_relay_connected 1"} {
+			if !strings.Contains(got, name+"\n") {
+				t.Errorf("/metrics lacks %s", name)
+			}
+		}
+	}
+	if status, out, said := runs(t, "relay", "parked", "--admin", a.admin); status != 0 || out != "[]\n" {
+		t.Errorf("relay parked: %d %s%s", status, out, said)
+	}
+	if status, out, said := runs(t, "relay", "skip", "12", "--offset", "5", "--admin", a.admin); status != 1 || !strings.Contains(said, "partition 12 is not stopped") {
+		t.Errorf("relay skip of one that runs: %d %s%s", status, out, said)
+	}
+}
+
+// A record that nobody can read stops its partition at every node, the node says which
+// command goes on, and that command does.
+func TestStoppedPartition(t *testing.T) {
+	kafka := kafkaFor(t)
+	r := start(t, "--kafka.brokers", strings.Join(kafka.ListenAddrs(), ","))
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	strange := &kgo.Record{Topic: "waytrace", Partition: 12, Value: []byte("hello"), Headers: []kgo.RecordHeader{{Key: trace.KindHeader, Value: []byte("parcel")}}}
+	if err := client.ProduceSync(context.Background(), strange).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	var said, out string
+	within(t, 10*time.Second, "the partition stops", func() bool {
+		var status int
+		status, out, said = runs(t, "relay", "status", "--admin", r.admin)
+		return status == 1
+	})
+	if !strings.Contains(said, "partition 12:") || !strings.Contains(said, "upgrade this node") || !strings.Contains(out, `"state": "stopped"`) {
+		t.Errorf("it says %s and shows %s", said, out)
+	}
+	if got := r.do(t, "GET", r.admin+"/ready", ""); got.status != 200 {
+		t.Errorf("/ready is %d %s: reads must go on", got.status, got.body)
+	}
+	if got := r.do(t, "GET", r.admin+"/metrics", "").body; !strings.Contains(got, "waytrace_relay_partitions_stopped 1\n") {
+		t.Error("/metrics does not tell of the partition that stopped")
+	}
+	if got := r.push(t, sampleJSON); got.body != success {
+		t.Errorf("a push was answered %+v", got)
+	}
+	within(t, 10*time.Second, "it ships all the same", func() bool { return r.relayOf(t).Relay.Partitions[12].Shipped == 1 })
+
+	_, command, found := strings.Cut(said, "waytrace relay skip ")
+	if !found {
+		t.Fatalf("no command in %s", said)
+	}
+	command, _, _ = strings.Cut(command, "\n")
+	args := append([]string{"relay", "skip"}, append(strings.Fields(command), "--admin", r.admin)...)
+	if status, _, said := runs(t, args...); status != 0 {
+		t.Fatalf("%v: %s", args, said)
+	}
+	within(t, 10*time.Second, "it goes on", func() bool {
+		status, _, _ := runs(t, "relay", "status", "--admin", r.admin)
+		return status == 0
+	})
+	for _, bad := range [][]string{{"99", "--offset", "1"}, {"12", "--origin", "xyz", "--to", "1"}, {"12", "--origin", "9f86d081884c7d65", "--to", "1"}} {
+		if status, _, said := runs(t, append(append([]string{"relay", "skip"}, bad...), "--admin", r.admin)...); status != 1 || said == "" {
+			t.Errorf("relay skip %v: %d %s", bad, status, said)
+		}
+	}
+	for _, wrong := range [][]string{{"12"}, {"12", "--to", "1"}, {"12", "--offset", "1", "--to", "3"}, {"--offset", "1"}} {
+		if status, _, said := runs(t, append([]string{"relay", "skip"}, wrong...)...); status != 2 {
+			t.Errorf("relay skip %v: %d %s", wrong, status, said)
+		}
+	}
+}
+
+// Who is acknowledged when Kafka has it hears failure while Kafka is away, within the
+// carrier's three seconds; what was stored is there all the same, and success comes for
+// the repeat when Kafka is back. Others are not concerned.
+func TestAcknowledgedByKafka(t *testing.T) {
+	kafka := kafkaFor(t)
+	r := start(t, "--kafka.brokers", strings.Join(kafka.ListenAddrs(), ","), "--carriers.sf.acknowledge", replicated)
+	if got := r.push(t, sampleJSON); got.body != success {
+		t.Fatalf("the push was answered %+v", got)
+	}
+	fault := kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
+	again := strings.ReplaceAll(sampleJSON, "SF7444400031887", "SF7444400031888")
+	for _, round := range []string{"fresh", "repeated"} {
+		began := time.Now()
+		got := r.push(t, again)
+		if took := time.Since(began); got.status != 503 || !strings.Contains(got.body, "1000") || took > 3*time.Second {
+			t.Errorf("%s without Kafka: %+v after %s, want failure within 3 s", round, got, took)
+		}
+	}
+	if got := r.do(t, "GET", "/v1/status/SF7444400031888", ""); got.status != 200 {
+		t.Errorf("what was stored is answered with %d %s", got.status, got.body)
+	}
+	event := fmt.Sprintf(`{"events":[{"number":"SF7444400031889","carrier":"sf","time":%q,"status":"picked_up"}]}`, time.Now().Format(time.RFC3339))
+	if got := r.do(t, "POST", "/v1/events", event, "Content-Type", "application/json"); got.status != 200 {
+		t.Errorf("a push by our own door was answered %d %s", got.status, got.body)
+	}
+	fault.Remove()
+	within(t, 15*time.Second, "a repeat is acknowledged", func() bool { return r.push(t, again).body == success })
+}

@@ -15,10 +15,11 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BENCH_WAYBILLS ?= 200000
 FUZZTIME ?= 60s
 
-.PHONY: help run test check golden carrier fuzz bench map hooks cover build clean need prove-kill prove-crash prove-laws
+.PHONY: help run test check golden carrier fuzz bench map hooks cover build clean need prove-kill prove-crash prove-laws \
+	prove-kafka prove-kafka-cost kafka kafka-stop cluster cluster-stop cluster-demo real
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 run: build ## build and start the daemon, data in ./data (ARGS='--listen=…' passes more)
 	@exec bin/waytrace serve $(ARGS)
@@ -81,6 +82,36 @@ prove-laws: need ## 25,000 interleavings against an oracle, each rule of the fol
 	{ go test -count=1 -v -timeout 15m -run '^(TestLaws|TestInterleavings|TestProveRules)$$' ./trace -laws 25000 -prove-rules; \
 	go test -count=1 -v -timeout 15m -run '^TestLaws$$' ./store -laws 500; } 2>&1 | grep -v PSI | tee docs/proofs/laws.txt
 	@[ "$$(grep -c '^ok' docs/proofs/laws.txt)" = 2 ]
+
+prove-kafka: build ## nodes, a Kafka that fails in every way, then a real one that is killed, cut off, left behind: docs/proofs/kafka.txt
+	@mkdir -p docs/proofs
+	{ go test -count=1 -v -timeout 15m -run '^TestReplication' ./relay -seeds 20 && .ci/real 20 -real-outage 60s -real-kills 3; } 2>&1 | \
+		grep -v PSI | tee docs/proofs/kafka.txt
+	@[ "$$(grep -c '^ok' docs/proofs/kafka.txt)" = 3 ] && [ "$$(grep -c 'no request failed, and all nodes' docs/proofs/kafka.txt)" = 2 ]
+
+prove-kafka-cost: need ## what replication costs the daemon, and how soon a sister shows a push: docs/proofs/kafka-cost.txt
+	@mkdir -p docs/proofs
+	KAFKA_BROKERS=wanted go test -count=1 -v -timeout 15m -run '^TestKafkaCost$$' ./cmd/waytrace -cost-turns 5 2>&1 | \
+		grep -v PSI | tee docs/proofs/kafka-cost.txt
+	@grep -q '^ok' docs/proofs/kafka-cost.txt
+
+kafka: ## a real Kafka on loopback, for tests and for a try: prints KAFKA_BROKERS=… (KAFKA_PORT=19092)
+	@deploy/kafka/kafka.sh start
+
+kafka-stop: ## stop it; what it keeps stays in .kafka
+	@deploy/kafka/kafka.sh stop
+
+cluster: build ## Kafka, three nodes and nginx before them, on loopback (CLUSTER_PORT=8080)
+	@deploy/cluster/cluster.sh start
+
+cluster-stop: ## stop them; what they keep stays in .cluster
+	@deploy/cluster/cluster.sh stop
+
+cluster-demo: build ## pushes and reads go on while one of three nodes is killed (ARGS=--two: one of two is replaced)
+	@deploy/cluster/demo.sh $(ARGS)
+
+real: build ## what a real Kafka, nginx and a cluster show, in a few minutes: what they do not leave to the tests
+	@.ci/real
 
 cover: need ## which lines no test visits: cover.html, and the total
 	go test -coverpkg=./... -coverprofile=cover.out ./...

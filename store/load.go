@@ -107,7 +107,7 @@ func (l *loader) add(seq uint64, e *feedEntry, g *trace.Group) (bool, error) {
 	if len(l.items) >= max(l.records, 1) {
 		return false, nil
 	}
-	n := trace.News{Waybill: g.Waybill, Origin: l.outbox.store.node, Mark: e.Mark, Own: g.Own}
+	n := trace.News{Waybill: g.Waybill, Origin: l.outbox.store.node, Mark: e.Mark, Own: g.Own, At: e.At}
 	start := len(l.buf)
 	void := l.outbox.isParked(l.partition, seq)
 	if !void {

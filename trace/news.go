@@ -30,6 +30,7 @@ type News struct {
 	Origin  Origin // the node that heard it
 	Mark    uint64 // of the start of the daemon that numbered it
 	Own     uint64 // counts the origin's news in its partition, from 1 and without holes
+	At      int64  // when it was numbered, by the origin's wall clock, milliseconds since 1970 UTC
 }
 
 const (
@@ -37,13 +38,14 @@ const (
 	newsOrigin   = 2
 	newsMark     = 3
 	newsOwn      = 4
-	newsNumber   = 5
-	newsCarrier  = 6
-	newsEvent    = 7
-	newsList     = 8
-	newsLeg      = 9
-	newsRecord   = 10
-	newsOverride = 11
+	newsAt       = 5
+	newsNumber   = 6
+	newsCarrier  = 7
+	newsEvent    = 8
+	newsList     = 9
+	newsLeg      = 10
+	newsRecord   = 11
+	newsOverride = 12
 
 	scanLocal = 1
 	scanID    = 2
@@ -61,6 +63,7 @@ func (n *News) Append(dst []byte, facts *Facts) []byte {
 	mm.AppendFixed64(newsOrigin, uint64(n.Origin))
 	mm.AppendFixed64(newsMark, n.Mark)
 	mm.AppendUint64(newsOwn, n.Own)
+	mm.AppendInt64(newsAt, n.At)
 	if facts == nil {
 		return m.Marshal(dst)
 	}
@@ -177,6 +180,8 @@ func (n *News) decode(value []byte, facts *Facts) error {
 			n.Mark, ok = fc.Fixed64()
 		case newsOwn:
 			n.Own, ok = fc.Uint64()
+		case newsAt:
+			n.At, ok = fc.Int64()
 		case newsNumber:
 			n.Number, ok = fc.String()
 		case newsCarrier:

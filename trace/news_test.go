@@ -14,7 +14,7 @@ import (
 // news is one of a waybill with facts of every kind.
 func news(t tb) (News, *Facts) {
 	t.Helper()
-	n := News{Waybill{"SF7444400031887", "sf"}, 0x8072403511e7cf5e, 0xfedcba9876543210, 300}
+	n := News{Waybill{"SF7444400031887", "sf"}, 0x8072403511e7cf5e, 0xfedcba9876543210, 300, 1_772_366_400_000}
 	f := &Facts{}
 	for _, e := range []Event{full(t), revised(t), {Waybill: n.Waybill, At: full(t).At}} {
 		e.Waybill = n.Waybill
@@ -88,7 +88,7 @@ func TestNewsRoundTrip(t *testing.T) {
 // An event travels as it is stored, without being decoded.
 func TestNewsOfStoredEvents(t *testing.T) {
 	e := sealed(full(t))
-	n := News{e.Waybill, 1, 2, 3}
+	n := News{e.Waybill, 1, 2, 3, 4}
 	bare := &Facts{Events: []Event{{ID: e.ID, At: Time{Local: e.At.Local}, Value: e.Value}}}
 	if got, want := n.Append(nil, bare), n.Append(nil, &Facts{Events: []Event{*e}}); !bytes.Equal(got, want) {
 		t.Errorf("it was told as\n%x, want\n%x", got, want)
@@ -96,11 +96,11 @@ func TestNewsOfStoredEvents(t *testing.T) {
 }
 
 func TestVoidNews(t *testing.T) {
-	n := News{Waybill{"SF7444400031887", "sf"}, 1, 2, 3}
+	n := News{Waybill{"SF7444400031887", "sf"}, 1, 2, 3, 4}
 	value := n.Append(nil, nil)
 	var got News
 	var facts Facts
-	if err := DecodeNews(&got, value, &facts); err != nil || got != (News{Origin: 1, Mark: 2, Own: 3}) || !facts.Empty() {
+	if err := DecodeNews(&got, value, &facts); err != nil || got != (News{Origin: 1, Mark: 2, Own: 3, At: 4}) || !facts.Empty() {
 		t.Errorf("%+v, %+v, %v", got, facts, err)
 	}
 	if again := got.Append(nil, nil); !bytes.Equal(again, value) {

@@ -323,7 +323,7 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 		m{"kind": "CHANGE_KIND_REFOLDED", "heard": uint64(11)},
 	}
 	// What follows from other facts is not told on, so of the changes four kinds travel.
-	tellings, facts := News{event.Waybill, 9, 7, 3}, &Facts{Events: []Event{*sealed(event)}}
+	tellings, facts := News{event.Waybill, 9, 7, 3, noon}, &Facts{Events: []Event{*sealed(event)}}
 	carried := func(at int, kind string) m { return wantChanges[at].(m)[kind].(m) }
 	for _, c := range entry.Groups[0].Changes {
 		switch c.Kind {
@@ -337,7 +337,7 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 			facts.Overrides = append(facts.Overrides, *c.Override)
 		}
 	}
-	wantNews := m{"form": uint32(1), "origin": uint64(9), "mark": uint64(7), "own": uint64(3), "number": "SF7444400031887", "carrier": "sf",
+	wantNews := m{"form": uint32(1), "origin": uint64(9), "mark": uint64(7), "own": uint64(3), "at": int64(noon), "number": "SF7444400031887", "carrier": "sf",
 		"event": list{m{"local": event.At.Local, "id": uint64(facts.Events[0].ID), "event": wantEvent}},
 		"list":  list{carried(4, "list")}, "leg": list{carried(5, "leg")}, "record": list{carried(6, "record"), carried(7, "record")},
 		"override": list{carried(8, "override")}}
@@ -357,7 +357,7 @@ func TestProtoReadsWhatTheCodeWrites(t *testing.T) {
 			"before": m{"status": "STATUS_UNKNOWN"}, "after": m{"status": "STATUS_DELIVERED", "sub": "signed"}, "change": wantChanges}}}},
 		{"Record", entry.Groups[0].Changes[6].Record.Append(nil), wantChanges[6].(m)["record"].(m)},
 		{"News", tellings.Append(nil, facts), wantNews},
-		{"News", tellings.Append(nil, nil), m{"form": uint32(1), "origin": uint64(9), "mark": uint64(7), "own": uint64(3)}},
+		{"News", tellings.Append(nil, nil), m{"form": uint32(1), "origin": uint64(9), "mark": uint64(7), "own": uint64(3), "at": int64(noon)}},
 		{"Unmapped", unmapped.Append(nil), m{"count": uint64(3), "first": uint64(4), "number": "SF7444400031887", "text": "派送中", "reason": "17"}},
 	} {
 		got, err := doc.decode(c.message, c.value)

@@ -81,7 +81,7 @@ var (
 
 	releasedUnmapped = Unmapped{Count: 300, First: releasedStamp.Heard, Number: "SF7444400031887", Text: "派送中", Reason: "17"}
 
-	releasedNews = News{releasedWaybill, releasedStamp.Origin, 0xfedcba9876543210, 300}
+	releasedNews = News{releasedWaybill, releasedStamp.Origin, 0xfedcba9876543210, 300, 1_772_366_400_000}
 
 	releasedEntry = FeedEntry{Mark: 0xfedcba9876543210, At: 1_772_366_400_000, Groups: []Group{
 		{releasedWaybill, 300, Pair{}, Pair{Delivered, "signed"}, []Change{
@@ -183,7 +183,7 @@ func releasedRecordForm(file string, r Record) releasedForm {
 }
 
 func releasedForms() []releasedForm {
-	void := News{Origin: releasedNews.Origin, Mark: releasedNews.Mark, Own: 301}
+	void := News{Origin: releasedNews.Origin, Mark: releasedNews.Mark, Own: 301, At: releasedNews.At}
 	type told struct {
 		News
 		Facts *Facts

@@ -27,9 +27,17 @@ func (s *Store) bookmark(follower string, partition uint16) (b trace.Bookmark, f
 		return b, false, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 	}
 	defer closer.Close()
+	b, err = decodeBookmark(value)
+	if err != nil {
+		err = fmt.Errorf("%s in partition %d: %w", follower, partition, err)
+	}
+	return b, true, err
+}
+
+func decodeBookmark(value []byte) (trace.Bookmark, error) {
 	r := reader{rest: value}
-	b = trace.Bookmark{Seq: r.uvarint(), Own: r.uvarint(), Bytes: r.uvarint()}
-	return b, true, r.end(fmt.Sprintf("bookmark of %s in partition %d", follower, partition))
+	b := trace.Bookmark{Seq: r.uvarint(), Own: r.uvarint(), Bytes: r.uvarint()}
+	return b, r.end("bookmark")
 }
 
 func putBookmark(batch *pebble.Batch, follower string, partition uint16, b trace.Bookmark) {

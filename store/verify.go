@@ -44,7 +44,7 @@ const (
 // lists, bookings and operators said is the head's own, for the feed that told of it is
 // trimmed. The children of legs are as they were at the same moment. Beside that it
 // looks for references, ways back and records that lead nowhere, and for those that are
-// missing. progress is called now and then; false ends it.
+// missing, and reads all the rest once, the feed too. progress is called now and then; false ends it.
 //
 // Heads that were folded under other settings than those of now are ErrUnavailable:
 // they are to be folded anew first.
@@ -106,7 +106,8 @@ type verification struct {
 	err        error  // the database could not be read
 }
 
-func verify(r pebble.Reader, progress func(Verified) bool) (Verified, error) {
+func verify(r pebble.Reader, progress func(Verified) bool) (done Verified, err error) {
+	defer func() { err = unreadable(err) }()
 	v := verification{r: r}
 	folding, err := metaOf(r, metaFolding)
 	if err != nil {
@@ -146,7 +147,9 @@ func verify(r pebble.Reader, progress func(Verified) bool) (Verified, error) {
 	if heads != count.waybills {
 		v.find(trace.Waybill{}, "the directory counts %d waybills and has the heads of %d", count.waybills, heads)
 	}
-	err = v.indexes()
+	if err = v.indexes(); err == nil {
+		err = v.rest()
+	}
 	return v.done, err
 }
 

@@ -177,6 +177,26 @@ func TestVerifyFinds(t *testing.T) {
 			r := charges("AAAA2", "batch 1", 2)
 			b.Set(keys.Record(nil, r.Waybill, r.Kind, r.Key()), r.Append(nil), nil)
 		}, trace.Waybill{Number: "AAAA2", Carrier: "yto"}, []string{"it has 0 events and 1 records, and no head"}},
+		{"a feed that cannot be read", func(t *testing.T, s *Store, b *pebble.Batch, _ []byte) {
+			b.Set(of(t, s, []byte{keys.KindFeed}), []byte("?"), nil)
+		}, trace.Waybill{}, []string{"of partition 7 cannot be read"}},
+		{"a feed with a hole", func(t *testing.T, s *Store, b *pebble.Batch, _ []byte) {
+			e := trace.FeedEntry{Mark: 1, Groups: []trace.Group{{Waybill: yt, Own: 9, Changes: []trace.Change{{Kind: trace.EventAdded, ID: 1}}}}}
+			b.Set(keys.Feed(nil, 7, 1000), e.Append(nil), nil)
+		}, yt, []string{"partition 7 of the feed has number 9 behind"}},
+		{"a feed of another partition", func(t *testing.T, s *Store, b *pebble.Batch, _ []byte) {
+			e := trace.FeedEntry{Mark: 1, Groups: []trace.Group{{Waybill: yt, Changes: []trace.Change{{Kind: trace.EventAdded, ID: 1}}}}}
+			b.Set(keys.Feed(nil, 3, 1000), e.Append(nil), nil)
+		}, yt, []string{"partition 3 of the feed tells of it"}},
+		{"a bookmark that cannot be read", func(t *testing.T, _ *Store, b *pebble.Batch, _ []byte) {
+			b.Set(keys.Bookmark(nil, followerKafka, 3), []byte{0x80}, nil)
+		}, trace.Waybill{}, []string{"cannot be read"}},
+		{"a position that cannot be read", func(t *testing.T, _ *Store, b *pebble.Batch, _ []byte) {
+			b.Set(keys.Position(nil, 3), []byte{0x80}, nil)
+		}, trace.Waybill{}, []string{"cannot be read"}},
+		{"a quarantined request that cannot be read", func(t *testing.T, _ *Store, b *pebble.Batch, _ []byte) {
+			b.Set(keys.Quarantine(nil, [16]byte{1}), []byte("?"), nil)
+		}, trace.Waybill{}, []string{"cannot be read"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, event := newStore(t)
@@ -332,5 +352,38 @@ func TestVerifyDirectory(t *testing.T) {
 	}
 	if _, err := VerifyDirectory("nothing", Options{FS: clone, Log: quiet}, on); err == nil {
 		t.Error("a directory that is not there is verified")
+	}
+}
+
+// A disk that has lost something is told as that, wherever it is: also in the feed.
+func TestVerifyOfADamagedDisk(t *testing.T) {
+	n := manyHeard(t, 200)
+	if err := n.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	clone := vfs.NewMem()
+	if _, err := vfs.Clone(n.fs, clone, "data", "data"); err != nil {
+		t.Fatal(err)
+	}
+	names, err := clone.List("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		f, err := clone.OpenReadWrite("data/"+name, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte("nothing of what was there"), 300); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	_, err = VerifyDirectory("data", Options{FS: clone, Log: quiet, CacheSize: 1 << 20}, on)
+	if err == nil || !strings.Contains(err.Error(), "the disk has lost some of what was written") {
+		t.Errorf("a damaged table: %v", err)
 	}
 }

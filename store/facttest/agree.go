@@ -186,10 +186,13 @@ func judgementsAgree(scan Scanner, told []trace.List) error {
 		delete(wanted, string(key))
 		return true, nil
 	})
+	if err != nil {
+		return err
+	}
 	for key := range wanted {
 		return fmt.Errorf("judgement %q is missing", key)
 	}
-	return err
+	return nil
 }
 
 // keysAgree compares the keys of an index with what the facts say; strict where it
@@ -202,10 +205,13 @@ func keysAgree(scan Scanner, kind byte, wanted map[string]bool, strict bool) err
 		delete(wanted, string(key))
 		return true, nil
 	})
+	if err != nil {
+		return err
+	}
 	for key := range wanted {
 		return fmt.Errorf("a fact leads to key %q, which is not there", key)
 	}
-	return err
+	return nil
 }
 
 // recordHash is what a record adds to its head's hash of all.

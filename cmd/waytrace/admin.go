@@ -67,7 +67,7 @@ func (a *admin) doors(g *guards) []door {
 		{method: "POST", path: "/quarantine/{id}/replay", guard: operator, handle: a.replay},
 		{method: "GET", path: "/unmapped", guard: operator, handle: a.unmapped},
 		{method: "POST", path: "/refold", guard: operator, handle: a.refold},
-		{method: "GET", path: "/clone", guard: operator, handle: a.clones.serve},
+		{method: "GET", path: "/clone", guard: operator, handle: a.clone},
 		{method: "GET", path: "/verify", guard: operator, handle: a.verify},
 		{method: "GET", path: "/digests", guard: sister(a.key, operator), handle: a.digests},
 		{method: "GET", path: "/relay", guard: operator, handle: a.relayStatus},

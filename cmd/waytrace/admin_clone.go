@@ -61,9 +61,6 @@ func (c *clones) sweep() error {
 
 // serve hands out a copy; clone_stream.go has its form.
 func (c *clones) serve(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
-	if _, err := parameters(ctx); err != nil {
-		return err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

@@ -71,6 +71,28 @@ func (a *admin) relayStatus(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	return writeJSON(ctx, t)
 }
 
+// clone hands out a copy of the directory. ?for=node says that it is to become a node:
+// then one that needs a clone itself refuses, for what it lacks a copy would lack.
+func (a *admin) clone(ctx *fasthttp.RequestCtx, who trace.Asker) error {
+	given, err := parameters(ctx, "for")
+	if err != nil {
+		return err
+	}
+	if given["for"] == "node" && a.node.relay != nil {
+		s, err := a.node.relay.Status()
+		if err != nil {
+			return err
+		}
+		for _, p := range s.Partitions {
+			if p.State == "needs clone" {
+				return trace.Problemf(trace.ErrUnavailable, "needs_clone",
+					"this node needs a clone itself, for partition %d: clone another one, or let it go on first (waytrace relay status says how)", p.Partition)
+			}
+		}
+	}
+	return a.clones.serve(ctx, who)
+}
+
 // A parked record is one for which a void was shipped.
 type parked struct {
 	Partition uint16    `json:"partition"`

@@ -78,7 +78,7 @@ func (c *BackupCmd) ask(ctx context.Context, std *streams, in *incoming) error {
 		return err
 	}
 	defer daemon.close()
-	return receive(ctx, std, daemon, in)
+	return receive(ctx, std, daemon, "/clone", in)
 }
 
 // explainTaken asks for another name.

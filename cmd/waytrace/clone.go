@@ -42,7 +42,7 @@ func (c *CloneCmd) Run(ctx context.Context, std *streams) error {
 		return explainOccupied(err)
 	}
 	defer in.close()
-	if err := receive(ctx, std, daemon, in); err != nil {
+	if err := receive(ctx, std, daemon, "/clone?for=node", in); err != nil {
 		return err
 	}
 	held, err := examine(std, in.path)
@@ -72,7 +72,7 @@ func explainOccupied(err error) error {
 }
 
 // receive fills a directory with the copy that a daemon makes of its own.
-func receive(ctx context.Context, std *streams, daemon *client, in *incoming) (err error) {
+func receive(ctx context.Context, std *streams, daemon *client, path string, in *incoming) (err error) {
 	asked, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	silent := time.AfterFunc(silenceLimit, func() {
@@ -90,7 +90,7 @@ func receive(ctx context.Context, std *streams, daemon *client, in *incoming) (e
 	}()
 	patient := daemon.http
 	patient.Timeout = 0
-	response, err := daemon.ask(asked, &patient, http.MethodGet, "/clone", "", nil)
+	response, err := daemon.ask(asked, &patient, http.MethodGet, path, "", nil)
 	if err != nil {
 		return err
 	}

@@ -233,7 +233,7 @@ func TestCloneThatFails(t *testing.T) {
 	if status, _, said := runs(t, "clone", "--from="+url, "--data="+made, "--key=wt_a_b"); status != 0 {
 		t.Errorf("the whole of it: %s", said)
 	}
-	if (*calls)[0].authorization != "Bearer wt_a_b" || (*calls)[0].uri != "/clone" {
+	if (*calls)[0].authorization != "Bearer wt_a_b" || (*calls)[0].uri != "/clone?for=node" {
 		t.Errorf("asked %+v", *calls)
 	}
 }

@@ -180,6 +180,9 @@ func (s *ServeCmd) Run(ctx context.Context, std *streams) error {
 	}
 	if s.CheckConfig {
 		fmt.Fprint(std.out, s.Config.String())
+		for _, doubt := range s.Config.doubts() {
+			fmt.Fprintln(std.err, "look at this:", doubt)
+		}
 		fmt.Fprintln(std.err, "config is good")
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 
@@ -28,6 +29,23 @@ func (c *Config) cluster() (s cluster.Settings, err error) {
 		return s, err
 	}
 	return s, s.Check()
+}
+
+// doubts are what may be meant and probably is a slip, one a line.
+func (c *Config) doubts() (words []string) {
+	s, err := c.cluster()
+	if err != nil {
+		return nil // Check says so
+	}
+	for _, n := range s.Nodes {
+		if at, err := url.Parse(n.URL); err == nil && n.Name == s.Self && loopback(c.AdminListen) && !loopback(net.JoinHostPort(at.Hostname(), "0")) {
+			words = append(words, fmt.Sprintf("cluster.nodes says that this node's admin listener is at %s, and admin_listen is %s, which this machine alone can reach: set admin_listen, unless a proxy here passes it on", n.URL, c.AdminListen))
+		}
+	}
+	if len(s.Nodes) > 1 && len(c.Kafka.Brokers) == 0 {
+		words = append(words, "there are cluster.nodes and no kafka.brokers: the nodes do not hear what each other learns")
+	}
+	return words
 }
 
 // checkCluster judges what a node says of Kafka and of its sisters.

@@ -536,7 +536,7 @@ func masked(v reflect.Value) any {
 // shown is a flag's value for people.
 func shown(flag *kong.Flag) any {
 	show := func(v reflect.Value) any {
-		if isSecret(flag) {
+		if isSecret(flag) && !v.IsZero() {
 			return "********"
 		}
 		if s, ok := v.Interface().(fmt.Stringer); ok {

@@ -86,6 +86,9 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	trace.Folding = trace.FoldSettings{EpochAfter: time.Duration(c.Fold.EpochDays) * 24 * time.Hour, HidePreTransit: c.Fold.HidePreTransit}
+	for _, doubt := range c.doubts() {
+		d.log.Warn("a setting is probably a slip: " + doubt)
+	}
 	keys, err := openKeyring(c.Keys(), d.log)
 	if err != nil {
 		return err

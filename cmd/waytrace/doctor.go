@@ -136,8 +136,11 @@ func (e *examination) config() (all []finding) {
 		}
 		return all
 	}
-	if len(e.Cluster.Nodes) > 1 && len(e.Kafka.Brokers) == 0 {
-		return found(failed, "there are cluster.nodes and no kafka.brokers: what one node hears the others never do")
+	for _, doubt := range e.doubts() {
+		all = append(all, found(warned, "%s", doubt)...)
+	}
+	if len(all) > 0 {
+		return all
 	}
 	return found(passed, "the settings are good (%s)", cmp.Or(e.ConfigFile, "no --config"))
 }

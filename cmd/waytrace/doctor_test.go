@@ -237,7 +237,7 @@ func TestDoctorAsksTheSisters(t *testing.T) {
 	if status != 1 || strings.Contains(all, key) || strings.Contains(all, "\x1b") {
 		t.Errorf("status %d:\n%s", status, all)
 	}
-	wantSaid(t, says, "config", "FAILED there are cluster.nodes and no kafka.brokers")
+	wantSaid(t, says, "config", "warning there are cluster.nodes and no kafka.brokers")
 	for _, want := range []string{
 		"ok b: ready, version dev, node ",
 		"warning b: cluster.nodes is another list there: give both the same",

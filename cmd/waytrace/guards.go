@@ -32,7 +32,7 @@ func (g *guards) scope(scope string) guard {
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
 		who := trace.Asker{Account: trace.DefaultAccount, Sender: from.String(), Exempt: contains(g.exempt, from), Replicated: g.replicated}
-		if g.keys.Empty() && (g.everybody || g.open && !foreignPage(ctx)) {
+		if g.keys.Empty() && (g.everybody || g.open && !foreignPage(ctx) && !forwarded(ctx)) {
 			return who, nil
 		}
 		scheme, bearer, _ := strings.Cut(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), " ")

@@ -204,7 +204,7 @@ func statusOf(err error) int {
 			return fasthttp.StatusMethodNotAllowed
 		case "header_too_large":
 			return fasthttp.StatusRequestHeaderFieldsTooLarge
-		case "already_running":
+		case "already_running", "needs_clone":
 			return fasthttp.StatusConflict
 		case "too_slow":
 			return fasthttp.StatusRequestTimeout

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,3 +164,33 @@ func TestAcknowledgedByKafka(t *testing.T) {
 	fault.Remove()
 	within(t, 15*time.Second, "a repeat is acknowledged", func() bool { return r.push(t, again).body == success })
 }
+
+// A node whose place in the log is gone says so, is not ready, gives itself to nobody as a
+// model, and goes on when an operator says where.
+func TestNeedsClone(t *testing.T) {
+	kafka := kafkaFor(t)
+	brokers := strings.Join(kafka.ListenAddrs(), ",")
+	a := start(t, "--kafka.brokers", brokers)
+	for range 3 { // the same parcel again and again: one record each
+		a.push(t, strings.ReplaceAll(sampleJSON, "2020-05-11 16", fmt.Sprintf("2020-05-11 %d", 10+int(runsOfNeed.Add(1)))))
+	}
+	within(t, 10*time.Second, "all is shipped", func() bool { return a.relayOf(t).Relay.Partitions[12].Shipped == 3 })
+	kafka.DeleteRecords("waytrace", 12, 2)
+	b := start(t, "--kafka.brokers", brokers)
+	within(t, 10*time.Second, "it is not ready", func() bool {
+		got := b.do(t, "GET", b.admin+"/ready", "")
+		return got.status == 503 && strings.Contains(got.body, "partition 12") && strings.Contains(got.body, "waytrace clone --from")
+	})
+	if status, _, said := runs(t, "clone", "--from", b.admin, "--data", t.TempDir()); status != 1 || !strings.Contains(said, "needs a clone itself") {
+		t.Errorf("clone from it: %d %s", status, said)
+	}
+	if status, _, said := runs(t, "relay", "skip", "12", "--offset", "3", "--admin", b.admin); status != 0 {
+		t.Fatal(said)
+	}
+	within(t, 10*time.Second, "it is ready", func() bool { return b.do(t, "GET", b.admin+"/ready", "").status == 200 })
+	if status, _, said := runs(t, "clone", "--from", b.admin, "--data", t.TempDir()); status != 0 {
+		t.Errorf("clone from it once it goes on: %d %s", status, said)
+	}
+}
+
+var runsOfNeed atomic.Int64

@@ -317,6 +317,9 @@ func TestAddresses(t *testing.T) {
 	if got := closed.do(t, "POST", "/push/sf", sampleJSON, "X-Forwarded-For", "192.0.2.1"); !strings.Contains(got.body, `"1000"`) {
 		t.Errorf("through an unknown proxy: %s", got.body)
 	}
+	if got := closed.do(t, "GET", "/v1/status/SF0000", "", "X-Forwarded-For", "192.0.2.1"); got.status != 401 {
+		t.Errorf("through a proxy and without any key: %d %s, want 401", got.status, got.body)
+	}
 	for _, path := range []string{"/push/sf", "/v1/events"} {
 		got := closed.do(t, "POST", path, sampleJSON, "Content-Type", "application/json", "Sec-Fetch-Site", "cross-site")
 		if !strings.Contains(got.body, `"1000"`) && got.status != 401 {

@@ -25,10 +25,10 @@ type look struct {
 
 // lookOf asks a terminal.
 func lookOf(w io.Writer) (l look) {
-	f, ok := w.(*os.File)
-	if !ok {
+	if !isTerminal(w) {
 		return l
 	}
+	f := w.(*os.File)
 	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 		l.width = width
 	}

@@ -104,6 +104,10 @@ configure() {
 			data: $dir/$1/data
 			keys_file: $dir/$1/keys.yaml
 			trusted_proxies: [ 127.0.0.1/32 ]
+			insecure_no_auth: true # all of it listens on loopback; elsewhere: waytrace keys new
+			carriers:
+			  sf:
+			    tokens: [ $(cat "$dir/token") ]
 			store:
 			  cache: 64MiB
 			kafka:
@@ -202,9 +206,9 @@ start() {
 	mkdir -p "$dir"
 	[[ $dir != "$root/.cluster"* || -e $root/.cluster/.gitignore ]] || echo '*' >"$root/.cluster/.gitignore"
 	[[ -e $dir/nodes ]] || echo "${names[@]:0:count}" >"$dir/nodes"
-	if [[ ! -e $dir/key ]]; then
-		(umask 077 && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$dir/key")
-	fi
+	for n in key token; do
+		[[ -e $dir/$n ]] || (umask 077 && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$dir/$n")
+	done
 	kafka start >/dev/null
 	kafka create-topic waytrace
 	for n in $(nodes); do
@@ -242,6 +246,8 @@ status() {
 		printf '%-6s http://%-21s admin http://%-21s %s\n' "$n" "$(public "$n")" "$(admin "$n")" "$said"
 	done
 	printf '%-6s %s %s\n' kafka "127.0.0.1:$((port + 5))" "$(kafka status >/dev/null && echo running || echo stopped)"
+	printf '%-6s %s\n' try "curl -s http://127.0.0.1:$port/push/sf/$(cat "$dir/token") -d @- <<<'{\"Body\":{\"WaybillRoute\":[{\"mailno\":\"SF7444400031887\",\"acceptTime\":\"2020-05-11 16:56:54\",\"opCode\":\"80\",\"remark\":\"test\",\"acceptAddress\":\"test\",\"id\":\"1\"}]}}'" \
+		'' "curl -s http://127.0.0.1:$port/v1/traces/SF7444400031887"
 }
 
 command=${1:-help}

@@ -282,7 +282,7 @@ status) running >/dev/null && brokers ;;
 pid) running ;;
 create-topic) create "$@" ;;
 topics) ask org.apache.kafka.tools.TopicCommand "$@" ;;
-configs) ask org.apache.kafka.tools.ConfigCommand "$@" ;;
+configs) ask kafka.admin.ConfigCommand "$@" ;;
 offsets) ask org.apache.kafka.tools.GetOffsetShell "$@" ;;
 consume) ask org.apache.kafka.tools.consumer.ConsoleConsumer "$@" ;;
 help | -h | --help) usage ;;

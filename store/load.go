@@ -29,6 +29,11 @@ func (o *Outbox) Next(partition uint16, records, bytes int) (load trace.Load, er
 	p.mu.Unlock()
 	if s.partitions[partition].landed.Load() > at.Seq {
 		l := loader{outbox: o, partition: partition, records: records, bytes: bytes}
+		if waits := s.partitions[partition].written.Load() - at.Bytes; waits < uint64(bytes) {
+			l.buf = make([]byte, 0, 4*waits) // texts are not in the feed
+		} else {
+			l.buf = make([]byte, 0, bytes+bytes/8)
+		}
 		if at, err = l.load(at); err != nil {
 			return load, err
 		}
@@ -54,7 +59,8 @@ type loader struct {
 	records, bytes int // at most
 
 	items []trace.LoadItem
-	size  int // of the items' values
+	size  int    // of the items' values
+	past  uint64 // bytes of entries that it has read
 	buf   []byte
 	facts trace.Facts
 	seen  map[trace.ID]bool
@@ -97,10 +103,15 @@ func (l *loader) load(at place) (place, error) {
 			at.Seq, at.inside = seq-1, e.first
 		}
 		at.inside, at.Bytes = 0, at.Bytes+e.bytes
-		return true, nil
+		l.past += e.bytes
+		return l.past < mostPassed, nil
 	})
 	return at, err
 }
+
+// mostPassed is how many bytes of feed are read at once: of a long run that came from other
+// nodes nothing is to be shipped, and whoever closes the store waits for the reader.
+const mostPassed = 16 << 20
 
 // add adds a group's record to the load, unless the load is full.
 func (l *loader) add(seq uint64, e *feedEntry, g *trace.Group) (bool, error) {
@@ -109,23 +120,19 @@ func (l *loader) add(seq uint64, e *feedEntry, g *trace.Group) (bool, error) {
 	}
 	n := trace.News{Waybill: g.Waybill, Origin: l.outbox.store.node, Mark: e.Mark, Own: g.Own, At: e.At}
 	start := len(l.buf)
-	void := l.outbox.isParked(l.partition, seq)
+	void, known := l.outbox.isParked(l.partition, seq)
 	if !void {
 		missing, err := l.gather(g)
 		if err != nil {
 			return false, err
 		}
-		if missing != nil {
-			void = true
-			l.outbox.store.log.Error("store: an event is missing, other nodes are told nothing in its place",
-				"waybill", g.Number, "carrier", g.Carrier, "partition", l.partition, "err", missing)
-			err := l.outbox.park(&trace.ParkedItem{Partition: l.partition, Seq: seq, Own: g.Own,
-				Waybill: trace.Waybill{Number: strings.Clone(g.Number), Carrier: strings.Clone(g.Carrier)},
-				Reason:  missing.Error(), At: l.outbox.store.wall()})
-			if err != nil {
+		void = missing != nil && l.facts.Empty()
+		if missing != nil && !known {
+			if err := l.lacks(seq, g, missing, !void); err != nil {
 				return false, err
 			}
-		} else {
+		}
+		if !void {
 			l.buf = n.Append(l.buf, &l.facts)
 		}
 		l.release()
@@ -143,9 +150,19 @@ func (l *loader) add(seq uint64, e *feedEntry, g *trace.Group) (bool, error) {
 	return true, nil
 }
 
+// lacks notes that a record cannot say all that it should: other nodes will lack that.
+func (l *loader) lacks(seq uint64, g *trace.Group, missing error, partly bool) error {
+	s := l.outbox.store
+	s.log.Error("store: an event is missing, other nodes are not told of it",
+		"waybill", g.Number, "carrier", g.Carrier, "partition", l.partition, "err", missing)
+	return l.outbox.park(&trace.ParkedItem{Partition: l.partition, Seq: seq, Own: g.Own, Partly: partly,
+		Waybill: trace.Waybill{Number: strings.Clone(g.Number), Carrier: strings.Clone(g.Carrier)},
+		Reason:  missing.Error(), At: s.wall()})
+}
+
 // gather fills facts with those of a group, which borrow from it and from the database
 // until release. What was only derived is left out. missing says which event is not
-// there.
+// there, the first of them; the others are gathered all the same.
 func (l *loader) gather(g *trace.Group) (missing, err error) {
 	l.facts.Reset()
 	if l.seen == nil {
@@ -163,7 +180,10 @@ func (l *loader) gather(g *trace.Group) (missing, err error) {
 			l.key = keys.Event(l.key[:0], g.Waybill, c.Local, c.ID)
 			value, closer, err := l.outbox.store.db.Get(l.key)
 			if errors.Is(err, pebble.ErrNotFound) {
-				return fmt.Errorf("event %s of waybill %s: %w", c.ID, g.Number, trace.ErrNotFound), nil
+				if missing == nil {
+					missing = fmt.Errorf("event %s of waybill %s: %w", c.ID, g.Number, trace.ErrNotFound)
+				}
+				continue
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
@@ -181,7 +201,7 @@ func (l *loader) gather(g *trace.Group) (missing, err error) {
 			l.facts.Overrides = append(l.facts.Overrides, *c.Override)
 		}
 	}
-	return nil, nil
+	return missing, nil
 }
 
 func (l *loader) release() {
@@ -191,9 +211,12 @@ func (l *loader) release() {
 	l.held = l.held[:0]
 }
 
-func (o *Outbox) isParked(partition uint16, seq uint64) bool {
+// isParked reports whether a record ships void, and whether it is known that it is not
+// whole.
+func (o *Outbox) isParked(partition uint16, seq uint64) (void, known bool) {
 	p := &o.parts[partition]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.parked[seq]
+	void, known = p.parked[seq]
+	return void, known
 }

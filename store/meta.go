@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -15,13 +14,13 @@ import (
 
 // Form is the form of a directory that this version writes. A directory of another
 // form is refused: form 1 was never released.
-const Form = 2
+const Form = 3
 
 // The names of what a directory knows about itself.
 const (
 	metaForm       = "form"       // 4 bytes
 	metaNode       = "node"       // trace.Origin
-	metaMark       = "mark/"      // and the mark in hexadecimal: when that start was, HLC
+	metaMark       = "mark/"      // and the mark of a start in hexadecimal: start
 	metaPartitions = "partitions" // 2 bytes
 	metaClock      = "clock"      // HLC: no reading given out is greater
 	metaNext       = "next"       // counters
@@ -149,8 +148,9 @@ func (s *Store) birth() error {
 		}
 	}
 	s.mark = random64()
-	s.marks[s.mark] = true
-	set(metaMark+trace.Origin(s.mark).String(), binary.BigEndian.AppendUint64(nil, uint64(s.clock.Now())))
+	this := start{mark: s.mark, count: uint64(len(s.starts)) + 1, at: s.clock.Now(), own: s.next.own}
+	s.starts = append(s.starts, this)
+	set(metaMark+trace.Origin(s.mark).String(), this.append(nil))
 	if err := b.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("%s: %w", s.dir, err)
 	}
@@ -224,14 +224,7 @@ func (s *Store) recall() error {
 	if err := s.next.decode(next); err != nil {
 		return fmt.Errorf("%s: %w", s.dir, err)
 	}
-	return s.scanEntered(keys.Meta(nil, metaMark), func(key, _ []byte) (bool, error) {
-		mark, err := strconv.ParseUint(string(key[len(metaMark)+1:]), 16, 64)
-		if err != nil {
-			return false, fmt.Errorf("%s: its mark %q is broken: restore it from a backup", s.dir, key)
-		}
-		s.marks[mark] = true
-		return true, nil
-	})
+	return s.recallStarts()
 }
 
 // mustBeEmpty refuses to settle in a database that somebody else made.

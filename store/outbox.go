@@ -31,18 +31,20 @@ type Outbox struct {
 	flushing sync.Mutex // held by who writes bookmarks
 	flushed  time.Time  // when they were written last; under flushing
 	dirty    atomic.Bool
+	later    atomic.Bool // they will be written in a moment
 }
 
 // An outboxPart is one partition of the outbox.
 type outboxPart struct {
 	bell chan struct{}
 	told atomic.Uint64 // Bytes of the bookmark
+	own  atomic.Uint64 // and its Own
 
 	mu      sync.Mutex
 	at      place
 	next    place           // what Next gave last as Upto
 	foreign stretch         // see ring
-	parked  map[uint64]bool // seqs behind the bookmark that ship void
+	parked  map[uint64]bool // seqs behind the bookmark that are parked: true ships void, false what is left of it
 }
 
 // A place is a bookmark, and in which entry it is when that was told in part.
@@ -79,9 +81,12 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 			return nil, err
 		}
 		trimmed := *s.partitions[n].trimmed.Load()
-		if found && b.Seq < trimmed.Seq && b.Own < trimmed.Own {
-			s.log.Error("store: the feed was trimmed while nothing was shipped: other nodes lack what is gone, clone them from this one",
-				"partition", n, "records", trimmed.Own-b.Own)
+		if b.Seq < trimmed.Seq && b.Own < trimmed.Own {
+			words := "store: the feed was trimmed while nothing was shipped: other nodes lack what is gone, clone them from this one"
+			if !found {
+				words = "store: nothing was shipped yet, and the feed does not go back to the beginning: other nodes are to be clones of this one"
+			}
+			s.log.Error(words, "partition", n, "records", trimmed.Own-b.Own)
 		}
 		if b.Seq < trimmed.Seq {
 			b = trimmed
@@ -90,10 +95,11 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 			return nil, err
 		}
 		p.told.Store(b.Bytes)
+		p.own.Store(b.Own)
 	}
 	err := o.eachParked(func(item trace.ParkedItem) bool {
 		if p := &o.parts[item.Partition]; item.Seq > p.at.Seq {
-			p.parked[item.Seq] = true
+			p.parked[item.Seq] = !item.Partly
 		}
 		o.parked.Add(1)
 		return true
@@ -110,7 +116,7 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 	}
 	for n := range o.parts {
 		if s.partitions[n].landed.Load() > o.parts[n].at.Seq {
-			o.parts[n].bell <- struct{}{}
+			o.parts[n].ring() // it may have rung meanwhile
 		}
 	}
 	return o, nil
@@ -167,6 +173,10 @@ func (o *Outbox) ring(e *entered) {
 		}
 		p.mu.Unlock()
 	}
+	p.ring()
+}
+
+func (p *outboxPart) ring() {
 	select {
 	case p.bell <- struct{}{}:
 	default:
@@ -197,6 +207,7 @@ func (o *Outbox) Told(partition uint16, b trace.Bookmark) error {
 	if moved {
 		p.at = to
 		p.told.Store(to.Bytes)
+		p.own.Store(to.Own)
 		for seq := range p.parked {
 			if seq <= to.Seq {
 				delete(p.parked, seq)
@@ -214,6 +225,9 @@ func (o *Outbox) Told(partition uint16, b trace.Bookmark) error {
 	due := time.Since(o.flushed) >= flushEvery
 	o.flushing.Unlock()
 	if !due {
+		if o.later.CompareAndSwap(false, true) { // for there may be no next
+			time.AfterFunc(flushEvery, o.flushLater)
+		}
 		return nil
 	}
 	if err := o.store.enter(); err != nil {
@@ -221,6 +235,18 @@ func (o *Outbox) Told(partition uint16, b trace.Bookmark) error {
 	}
 	defer o.store.leave()
 	return o.flush()
+}
+
+// flushLater writes the bookmarks where nobody else has.
+func (o *Outbox) flushLater() {
+	o.later.Store(false)
+	if o.store.enter() != nil {
+		return
+	}
+	defer o.store.leave()
+	if err := o.flush(); err != nil {
+		o.store.log.Warn("store: the outbox's bookmarks could not be written: some of it may be shipped again", "err", err)
+	}
 }
 
 // flushEvery is how often bookmarks are written at most.
@@ -263,12 +289,17 @@ func (o *Outbox) Close() error {
 	return o.flush()
 }
 
-// bytes is how many bytes of feed wait in all.
+// bytes is how many bytes of feed wait in all. Where nothing of ours waits, what lies
+// behind the bookmark came from other nodes, and waits for nobody.
 func (o *Outbox) bytes() (n uint64) {
 	for i := range o.parts {
+		p := &o.store.partitions[i]
+		if p.counted.Load() == o.parts[i].own.Load() {
+			continue
+		}
 		// Read in this order, the difference is never negative.
 		told := o.parts[i].told.Load()
-		n += o.store.partitions[i].written.Load() - told
+		n += p.written.Load() - told
 	}
 	return n
 }
@@ -320,8 +351,11 @@ func (o *Outbox) Waiting(partition uint16) (w Waiting) {
 	at := p.at
 	p.mu.Unlock()
 	w.Records = o.store.Counted(partition) - at.Own
+	if w.Records == 0 {
+		return w
+	}
 	w.Bytes = o.store.partitions[partition].written.Load() - at.Bytes
-	if w.Records == 0 || o.store.enter() != nil {
+	if o.store.enter() != nil {
 		return w
 	}
 	defer o.store.leave()

@@ -71,7 +71,7 @@ func (f *follower) take(t testing.TB, s *Store, load *trace.Load) (facts []*trac
 		if err := trace.DecodeNews(&n, item.Value, x); err != nil {
 			t.Fatal(err)
 		}
-		if n.Own != f.own+1 || n.Own != item.Own || item.Seq <= f.seq || n.Origin != s.Node() || !s.Marked(n.Mark) {
+		if n.Own != f.own+1 || n.Own != item.Own || item.Seq <= f.seq || n.Origin != s.Node() || !s.marked(n.Mark) {
 			t.Fatalf("record %d of seq %d (%+v) follows on %d of seq %d", item.Own, item.Seq, n, f.own, f.seq)
 		}
 		if item.Void != (n.Number == "") || !item.Void && (n.Number != item.Key || x.Empty()) {
@@ -180,11 +180,14 @@ func TestOutboxInOrder(t *testing.T) {
 }
 
 // waiting adds up the entries behind the bookmarks, one in the middle of an entry with
-// all of it.
+// all of it, where anything of ours is among them.
 func waiting(t testing.TB, s *Store, o *Outbox) (n uint64) {
 	t.Helper()
 	for p := range uint16(trace.Partitions) {
 		b := o.Bookmark(p)
+		if b.Own == s.Counted(p) {
+			continue
+		}
 		err := s.scan(keys.Feed(nil, p, 0)[:3], func(key, value []byte) (bool, error) {
 			k, _ := keys.Parse(key)
 			var e trace.FeedEntry
@@ -467,6 +470,66 @@ func TestMissingEvent(t *testing.T) {
 	}
 }
 
+// Of a record of which an event is missing the rest is told, and it is known that it is
+// not whole.
+func TestMissingPart(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	number := neighbours(3, 1)[0]
+	e, kept := scan(number, "50", trace.PickedUp, 1), scan(number, "80", trace.Delivered, 2)
+	push(t, s, e, kept)
+	if err := s.db.Delete(keys.Event(nil, e.Waybill, e.At.Local, sealed(t, s, e).Events[0].ID), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	for restart := range 2 {
+		o := ship(t, s)
+		for range 2 {
+			load := next(t, o, 3, 10, math.MaxInt)
+			var n trace.News
+			var facts trace.Facts
+			if len(load.Items) != 1 || load.Items[0].Void || trace.DecodeNews(&n, load.Items[0].Value, &facts) != nil ||
+				len(facts.Events) != 1 || facts.Events[0].Code != "80" {
+				t.Fatalf("start %d: got %+v, %+v", restart, load.Items, facts)
+			}
+		}
+		parked := 0
+		o.EachParked(func(item trace.ParkedItem) bool {
+			if parked++; !item.Partly || item.Waybill != e.Waybill {
+				t.Errorf("start %d: parked is %+v", restart, item)
+			}
+			return true
+		})
+		if parked != 1 || o.parked.Load() != 1 {
+			t.Errorf("start %d: %d records are parked, %d are counted", restart, parked, o.parked.Load())
+		}
+		s.Close()
+		s = open(t, fs)
+	}
+}
+
+// What came from other nodes fills no outbox, however much of it there is.
+func TestForeignFillsNothing(t *testing.T) {
+	s, err := Open("data", Options{FS: vfs.NewMem(), Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, OutboxSize: 2000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	o := ship(t, s)
+	number, other := neighbours(3, 1)[0], newNode(t)
+	for i := range 100 {
+		push(t, other.Store, scan(number, fmt.Sprint(i), trace.InTransit, i))
+	}
+	for _, facts := range other.shipped(t, new([trace.Partitions]uint64)) {
+		if err := s.ApplyNews(t.Context(), facts, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.feedBytes() < 4000 || o.bytes() != 0 || o.Waiting(3) != (Waiting{}) {
+		t.Errorf("%d bytes of feed, of which %d wait: %+v", s.feedBytes(), o.bytes(), o.Waiting(3))
+	}
+	push(t, s, scan(number, "ours", trace.Delivered, 200))
+}
+
 // A push that would make too large a record becomes several, and none of it is lost.
 func TestLargeGroups(t *testing.T) {
 	a, b := newNode(t), newNode(t)
@@ -617,6 +680,9 @@ func TestBookmarksAreKept(t *testing.T) {
 	ships(2)
 	ships(3)
 	push(t, s, scan(number, "synced", trace.InTransit, 4)) // and what was written before it
+	if !o.later.Load() {
+		t.Error("nobody will write the last bookmark, when nothing follows")
+	}
 	at := func() uint64 {
 		clone := open(t, disk.CrashClone(vfs.CrashCloneCfg{}))
 		defer clone.Close()
@@ -625,12 +691,19 @@ func TestBookmarksAreKept(t *testing.T) {
 	if got := at(); got != 2 {
 		t.Errorf("after a crash the bookmark is at %d, want 2", got)
 	}
+	ships(4)
+	o.flushLater()
+	push(t, s, scan(number, "synced too", trace.InTransit, 5))
+	if got := at(); got != 4 {
+		t.Errorf("a moment later the bookmark is at %d, want 4", got)
+	}
+	ships(5)
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	if got := at(); got != 3 {
-		t.Errorf("after the end the bookmark is at %d, want 3", got)
+	if got := at(); got != 5 {
+		t.Errorf("after the end the bookmark is at %d, want 5", got)
 	}
 }
 

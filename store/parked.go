@@ -21,6 +21,11 @@ func appendParked(dst []byte, p *trace.ParkedItem) []byte {
 	dst = appendText(dst, p.Carrier)
 	dst = binary.AppendUvarint(dst, uint64(p.Bytes))
 	dst = appendText(dst, p.Reason)
+	partly := uint64(0)
+	if p.Partly {
+		partly = 1
+	}
+	dst = binary.AppendUvarint(dst, partly)
 	return binary.AppendUvarint(dst, uint64(p.At))
 }
 
@@ -31,6 +36,7 @@ func decodeParked(p *trace.ParkedItem, value []byte) error {
 	p.Carrier = r.text()
 	p.Bytes = int(r.uvarint())
 	p.Reason = r.text()
+	p.Partly = r.uvarint() == 1
 	p.At = int64(r.uvarint())
 	return r.end("parked record")
 }
@@ -56,10 +62,10 @@ func (o *Outbox) park(item *trace.ParkedItem) error {
 	p := &o.parts[item.Partition]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.parked[item.Seq] {
-		p.parked[item.Seq] = true
+	if _, known := p.parked[item.Seq]; !known {
 		o.parked.Add(1)
 	}
+	p.parked[item.Seq] = !item.Partly
 	return nil
 }
 

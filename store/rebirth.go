@@ -204,10 +204,14 @@ func (b *rebirth) end(end *pebble.Batch) {
 	meta := func(name string) []byte { return keys.Meta(nil, name) }
 	put(end, meta(metaNode), binary.BigEndian.AppendUint64(nil, uint64(b.node)))
 	put(end, meta(metaNext), s.next.append(nil))
-	for mark := range s.marks {
-		drop(end, meta(metaMark+trace.Origin(mark).String()))
+	for i := range s.starts {
+		drop(end, meta(metaMark+trace.Origin(s.starts[i].mark).String()))
 	}
-	put(end, meta(metaMark+trace.Origin(b.mark).String()), binary.BigEndian.AppendUint64(nil, uint64(s.reserved)))
+	first := start{mark: b.mark, count: 1, at: s.reserved}
+	for p := range first.own {
+		first.own[p] = 1
+	}
+	put(end, meta(metaMark+trace.Origin(b.mark).String()), first.append(nil))
 	drop(end, meta(metaReborn))
 }
 

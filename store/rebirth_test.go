@@ -109,8 +109,8 @@ func TestRebirth(t *testing.T) {
 		}
 		node = r.Is
 		s = open(t, fs)
-		if s.node != node || s.Marked(mark) || len(s.marks) != 2 || s.next.seq != next.seq || s.next.waybills != next.waybills {
-			t.Errorf("it is %s, the old mark counts: %t, counters %+v", s.node, s.Marked(mark), s.next)
+		if s.node != node || s.marked(mark) || len(s.starts) != 2 || s.next.seq != next.seq || s.next.waybills != next.waybills {
+			t.Errorf("it is %s, the old mark counts: %t, counters %+v", s.node, s.marked(mark), s.next)
 		}
 		if got := truth(t, s); got != before {
 			t.Error(facttest.Difference(got, before))

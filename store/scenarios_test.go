@@ -1083,3 +1083,25 @@ func TestClockSetBack(t *testing.T) {
 		now -= 5 * 60_000
 	}
 }
+
+// A sister's clock may run ahead: a correction that is heard here later counts all the
+// same, and everywhere.
+func TestChargesBehindASistersClock(t *testing.T) {
+	a, b := newNode(t), newNode(t)
+	a.pass(10 * time.Minute)
+	hear(t, a.Store, func(f *trace.Facts) { f.Records = append(f.Records, charges(yt, "batch 1", 1)) })
+	b.apply(t, a.shipped(t, &[trace.Partitions]uint64{})...)
+	b.pass(5 * time.Minute)
+	f := hear(t, b.Store, func(f *trace.Facts) { f.Records = append(f.Records, charges(yt, "batch 1", 2)) })
+	if f.Records[0].Taken != trace.Fresh {
+		t.Errorf("the correction is taken as %d, want news", f.Records[0].Taken)
+	}
+	a.apply(t, b.shipped(t, &[trace.Partitions]uint64{})...)
+	if here, there := truth(t, a.Store), truth(t, b.Store); here != there {
+		t.Errorf("the nodes do not agree: %s", facttest.Difference(here, there))
+	}
+	var tr trace.Trace
+	if err := a.Trace(&tr, yt, "yto", trace.Want{Records: true}); err == nil && (len(tr.Records) != 1 || tr.Records[0].Items[0].Quantity != 2) {
+		t.Errorf("the charges are %+v, want the correction", tr.Records)
+	}
+}

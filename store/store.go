@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,11 +39,11 @@ type Store struct {
 	log   *slog.Logger
 	fatal func(string)
 
-	node  trace.Origin
-	mark  uint64          // of this start
-	marks map[uint64]bool // of all starts under this id
-	clock trace.Clock
-	wall  func() int64
+	node   trace.Origin
+	mark   uint64  // of this start
+	starts []start // all under this id, in their order
+	clock  trace.Clock
+	wall   func() int64
 
 	compactions compactions
 
@@ -111,7 +112,6 @@ func openDatabase(dir string, o Options, change func(*pebble.Options)) (*Store, 
 		dir: dir, log: o.Log, fatal: o.Fatal, fs: o.FS, wall: o.Wall, opened: time.Now(),
 		room:    memtablesOfRoom * o.MemTableSize,
 		clock:   trace.Clock{Wall: o.Wall},
-		marks:   make(map[uint64]bool),
 		in:      make(chan *request, queueLength),
 		closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
@@ -163,8 +163,10 @@ func openError(dir string, err error) error {
 		return fmt.Errorf("%s is in use by another waytrace: stop it, or choose another directory with --data", dir)
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
 		return noDirectory(dir)
-	case errors.Is(err, pebble.ErrCorruption):
-		return fmt.Errorf("%s is damaged, restore it from a backup: %w", dir, err)
+	case pebble.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is damaged: clone another node, or restore a backup: %w", dir, err)
+	case strings.Contains(err.Error(), "lock held by current process"):
+		return fmt.Errorf("%s is open in this process already", dir)
 	}
 	return fmt.Errorf("%s cannot be opened (written by a newer waytrace, or not by waytrace?): %w", dir, err)
 }
@@ -175,10 +177,6 @@ func noDirectory(dir string) error {
 
 // Node is the node's id, born with the directory.
 func (s *Store) Node() trace.Origin { return s.node }
-
-// Marked reports whether a mark is that of a start under the present id, this one or an
-// earlier.
-func (s *Store) Marked(mark uint64) bool { return s.marks[mark] }
 
 // Now is the next reading of the node's clock.
 func (s *Store) Now() trace.HLC { return s.clock.Now() }

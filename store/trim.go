@@ -27,7 +27,7 @@ func (s *Store) TrimFeed(now time.Time) error {
 	for p := range uint16(trace.Partitions) {
 		for more := true; more; {
 			var err error
-			more, err = s.trim(p, func(e *feedEntry) bool { return e.At < cutoff })
+			more, err = s.trim(p, false, func(e *feedEntry) bool { return e.At < cutoff })
 			if err != nil {
 				return fmt.Errorf("trim partition %d of the feed: %w", p, err)
 			}
@@ -39,10 +39,11 @@ func (s *Store) TrimFeed(now time.Time) error {
 // trimToSize cuts the oldest entries until the feed is within its size, a step at a time
 // from the partition that has them.
 func (s *Store) trimToSize() error {
+	unshipped := false
 	for s.feedBytes() > s.limits.size {
 		oldest, from := int64(math.MaxInt64), -1
 		for p := range uint16(trace.Partitions) {
-			at, ok, err := s.oldestToTrim(p)
+			at, ok, err := s.oldestToTrim(p, unshipped)
 			if err != nil {
 				return err
 			}
@@ -50,13 +51,18 @@ func (s *Store) trimToSize() error {
 				oldest, from = at, int(p)
 			}
 		}
+		if from < 0 && !unshipped && s.outbox.Load() == nil {
+			s.log.Error("store: the feed is too large, and is trimmed beyond what Kafka has, for nothing is shipped any more: should this node ship again, clone the others from it")
+			unshipped = true
+			continue
+		}
 		if from < 0 {
 			return nil // the rest is still to be shipped
 		}
 		// A second of it at once, so that the partitions stay level.
 		upto, excess := oldest+1000, s.feedBytes()-s.limits.size
 		cut := uint64(0)
-		_, err := s.trim(uint16(from), func(e *feedEntry) bool {
+		_, err := s.trim(uint16(from), unshipped, func(e *feedEntry) bool {
 			cut += e.bytes
 			return cut == e.bytes || e.At < upto && cut-e.bytes < excess
 		})
@@ -67,24 +73,34 @@ func (s *Store) trimToSize() error {
 	return nil
 }
 
-// trimLimit is the last seq of a partition that may be trimmed.
-func (s *Store) trimLimit(p uint16) uint64 {
+// trimLimit is the last seq of a partition that may be trimmed: what Kafka has not yet is
+// kept, also while nobody ships. But a node that ships no more must not fill its disk for
+// ever: unshipped says that its feed is too large.
+func (s *Store) trimLimit(p uint16, unshipped bool) (uint64, error) {
 	limit := s.partitions[p].landed.Load()
 	if o := s.outbox.Load(); o != nil {
-		limit = min(limit, o.Bookmark(p).Seq)
+		return min(limit, o.Bookmark(p).Seq), nil
 	}
-	return limit
+	if unshipped {
+		return limit, nil
+	}
+	b, found, err := s.bookmark(followerKafka, p)
+	if found {
+		limit = min(limit, b.Seq)
+	}
+	return limit, err
 }
 
 // oldestToTrim is when the first entry of a partition that may be trimmed was numbered.
-func (s *Store) oldestToTrim(p uint16) (at int64, ok bool, err error) {
+func (s *Store) oldestToTrim(p uint16, unshipped bool) (at int64, ok bool, err error) {
 	if err := s.enter(); err != nil {
 		return 0, false, err
 	}
 	defer s.leave()
-	trimmed, limit := s.partitions[p].trimmed.Load().Seq, s.trimLimit(p)
-	if trimmed >= limit {
-		return 0, false, nil
+	trimmed := s.partitions[p].trimmed.Load().Seq
+	limit, err := s.trimLimit(p, unshipped)
+	if err != nil || trimmed >= limit {
+		return 0, false, err
 	}
 	it, err := s.feed(p, trimmed+1, limit)
 	if err != nil {
@@ -101,14 +117,15 @@ func (s *Store) oldestToTrim(p uint16) (at int64, ok bool, err error) {
 // trim cuts entries from the front of a partition as long as goes says so, one step of
 // them; more reports that there may be others. The entries go with the bookmarks that
 // say so, in one batch.
-func (s *Store) trim(p uint16, goes func(*feedEntry) bool) (more bool, err error) {
+func (s *Store) trim(p uint16, unshipped bool, goes func(*feedEntry) bool) (more bool, err error) {
 	if err := s.enter(); err != nil {
 		return false, err
 	}
 	defer s.leave()
-	was, limit := *s.partitions[p].trimmed.Load(), s.trimLimit(p)
-	if was.Seq >= limit {
-		return false, nil
+	was := *s.partitions[p].trimmed.Load()
+	limit, err := s.trimLimit(p, unshipped)
+	if err != nil || was.Seq >= limit {
+		return false, err
 	}
 	it, err := s.feed(p, was.Seq+1, limit)
 	if err != nil {
@@ -124,8 +141,8 @@ func (s *Store) trim(p uint16, goes func(*feedEntry) bool) (more bool, err error
 		}
 		entries++
 		upto.Seq, upto.Bytes = e.last(), upto.Bytes+e.bytes
-		for i := range e.Groups {
-			if s.marks[e.Mark] { // else it was told under a former id
+		if s.marked(e.Mark) { // else it was told under a former id
+			for i := range e.Groups {
 				upto.Own = max(upto.Own, e.Groups[i].Own)
 			}
 		}

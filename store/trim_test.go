@@ -57,6 +57,16 @@ func TestTrimByAge(t *testing.T) {
 	if got := entries(t, s, 3); len(got) != 9 {
 		t.Fatalf("entries %v are left, nothing was shipped", got)
 	}
+	// Nor while nobody ships, as between two starts.
+	o.Close()
+	trim(t, s, now)
+	s.Close()
+	s = trimmed(t, fs, func() int64 { return now }, 0)
+	trim(t, s, now)
+	if got := entries(t, s, 3); len(got) != 9 {
+		t.Fatalf("entries %v are left while the outbox is closed, nothing was shipped", got)
+	}
+	o = ship(t, s)
 	first := next(t, o, 3, 1, math.MaxInt)
 	acknowledge(t, o, 3, first.Upto)
 	trim(t, s, now)

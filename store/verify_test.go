@@ -361,11 +361,10 @@ func TestVerifyOfADamagedDisk(t *testing.T) {
 	if err := n.db.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	clone := vfs.NewMem()
-	if _, err := vfs.Clone(n.fs, clone, "data", "data"); err != nil {
+	if err := n.Checkpoint("copy"); err != nil {
 		t.Fatal(err)
 	}
-	names, err := clone.List("data")
+	names, err := n.fs.List("copy")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +372,7 @@ func TestVerifyOfADamagedDisk(t *testing.T) {
 		if !strings.HasSuffix(name, ".sst") {
 			continue
 		}
-		f, err := clone.OpenReadWrite("data/"+name, vfs.WriteCategoryUnspecified)
+		f, err := n.fs.OpenReadWrite("copy/"+name, vfs.WriteCategoryUnspecified)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -382,7 +381,7 @@ func TestVerifyOfADamagedDisk(t *testing.T) {
 		}
 		f.Close()
 	}
-	_, err = VerifyDirectory("data", Options{FS: clone, Log: quiet, CacheSize: 1 << 20}, on)
+	_, err = VerifyDirectory("copy", Options{FS: n.fs, Log: quiet, CacheSize: 1 << 20}, on)
 	if err == nil || !strings.Contains(err.Error(), "the disk has lost some of what was written") {
 		t.Errorf("a damaged table: %v", err)
 	}

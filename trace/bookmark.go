@@ -26,13 +26,14 @@ type LoadItem struct {
 	At    int64  // when this node numbered it, milliseconds since 1970 UTC
 }
 
-// A ParkedItem is a record that could not be shipped: a void was shipped in its place,
-// so other nodes lack it.
+// A ParkedItem is a record that could not be shipped, or not all of it: other nodes lack
+// what it should have said.
 type ParkedItem struct {
 	Partition uint16
 	Seq       uint64
 	Own       uint64
 	Waybill
+	Partly bool   // the rest of it was shipped; else a void was, in its place
 	Bytes  int    // of the record's value
 	Reason string // for people
 	At     int64  // when it was parked, milliseconds since 1970 UTC

@@ -128,7 +128,7 @@ func (a *admin) relayParked(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 const skipLimit = 2500 * time.Millisecond
 
 // relaySkip is an operator's word: ?partition= goes on with number ?to= of node ?origin=,
-// or at ?offset=.
+// or at ?offset=, and so do all that need a clone with ?partition=all.
 func (a *admin) relaySkip(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	given, err := parameters(ctx, "partition", "origin", "to", "offset")
 	if err != nil {
@@ -138,9 +138,10 @@ func (a *admin) relaySkip(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	if err != nil {
 		return err
 	}
+	all := given["partition"] == "all"
 	partition, err := strconv.ParseUint(given["partition"], 10, 16)
-	if err != nil {
-		return trace.Invalid("invalid_parameter", "partition", "partition is %.40q; it is 0 to %d", given["partition"], trace.Partitions-1)
+	if err != nil && !all {
+		return trace.Invalid("invalid_parameter", "partition", "partition is %.40q; it is 0 to %d, or all", given["partition"], trace.Partitions-1)
 	}
 	wait, stop := context.WithTimeout(context.Background(), skipLimit)
 	defer stop()
@@ -149,8 +150,13 @@ func (a *admin) relaySkip(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 		if err != nil || offset < 0 || given["origin"]+given["to"] != "" {
 			return trace.Invalid("invalid_parameter", "offset", "give partition with offset, a number, or with origin and to")
 		}
-		err = r.SkipTo(wait, uint16(partition), offset)
-		return a.skipped(ctx, err)
+		if all {
+			return a.obeyed(ctx, r.SkipAll(wait, offset))
+		}
+		return a.obeyed(ctx, r.SkipTo(wait, uint16(partition), offset))
+	}
+	if all {
+		return trace.Invalid("invalid_parameter", "offset", "all partitions go on at an offset: 0 where the topic was made anew")
 	}
 	origin, err := strconv.ParseUint(given["origin"], 16, 64)
 	if err != nil || len(given["origin"]) != 16 {
@@ -160,14 +166,28 @@ func (a *admin) relaySkip(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	if err != nil {
 		return trace.Invalid("invalid_parameter", "to", "to is %.40q; it is the number to go on with", given["to"])
 	}
-	return a.skipped(ctx, r.Skip(wait, uint16(partition), trace.Origin(origin), to))
+	return a.obeyed(ctx, r.Skip(wait, uint16(partition), trace.Origin(origin), to))
 }
 
-func (a *admin) skipped(ctx *fasthttp.RequestCtx, err error) error {
+// relayAdopt is an operator's word: the topic of the settings is this directory's.
+func (a *admin) relayAdopt(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
+	if _, err := parameters(ctx); err != nil {
+		return err
+	}
+	r, err := a.relayed()
+	if err != nil {
+		return err
+	}
+	wait, stop := context.WithTimeout(context.Background(), skipLimit)
+	defer stop()
+	return a.obeyed(ctx, r.Adopt(wait))
+}
+
+func (a *admin) obeyed(ctx *fasthttp.RequestCtx, err error) error {
 	if err != nil {
 		return err
 	}
 	return writeJSON(ctx, struct {
-		Skipped bool `json:"skipped"`
+		Done bool `json:"done"`
 	}{true})
 }

@@ -17,6 +17,7 @@ type RelayCmd struct {
 	Status RelayStatusCmd `cmd:"" help:"Show what was shipped to the other nodes and read from them, partition by partition."`
 	Parked RelayParkedCmd `cmd:"" help:"List what could not be shipped, so that the other nodes lack it."`
 	Skip   RelaySkipCmd   `cmd:"" help:"Let a partition go on that has stopped, on your word."`
+	Adopt  RelayAdoptCmd  `cmd:"" help:"Take the topic of the settings for the node's own, on your word."`
 }
 
 // Help is the example of --help.
@@ -65,8 +66,15 @@ func (c *RelayStatusCmd) Run(ctx context.Context, std *streams) error {
 			fmt.Fprintf(std.err, "partition %d: %s\n  %s\n", p.Partition, plain(p.Reason), plain(p.Help))
 		}
 	}
-	if !t.Relay.Connected {
+	switch {
+	case t.Relay.Trouble != "":
+		stands = true
+		fmt.Fprintf(std.err, "topic %s: %s\n", plain(t.Relay.Topic), plain(t.Relay.Trouble))
+	case !t.Relay.Connected:
 		fmt.Fprintf(std.err, "Kafka does not answer: %s\n", plain(t.Relay.LastError))
+	}
+	if t.Relay.Skipped > 0 {
+		fmt.Fprintf(std.err, "%d records were passed over on an operator's word since the start: clone this node from one that has them, or see what is missing with waytrace verify --peer\n", t.Relay.Skipped)
 	}
 	if stands {
 		return errSaid
@@ -146,7 +154,8 @@ func (c *RelayParkedCmd) Run(ctx context.Context, std *streams) error {
 // RelaySkipCmd is `waytrace relay skip`.
 type RelaySkipCmd struct {
 	Operator
-	Partition uint16  `arg:"" help:"The partition that stands still."`
+	Partition *uint16 `arg:"" optional:"" help:"The partition that stands still."`
+	All       bool    `help:"All partitions that need a clone, where every node says that of itself: then the topic was lost."`
 	Origin    string  `help:"Id of the node whose numbers have a hole, or came twice." placeholder:"ID"`
 	To        uint64  `help:"Number of that node's to go on with." placeholder:"N"`
 	Offset    *uint64 `help:"Offset to go on at, where a record cannot be read." placeholder:"N"`
@@ -156,19 +165,25 @@ type RelaySkipCmd struct {
 func (*RelaySkipCmd) Help() string {
 	return `A partition stops where something is missing or cannot be read, for what is passed over stays
 unknown to this node. /status and the log say where it stands, and with which of these it goes on.
-Afterwards, see what is missing:
+Afterwards, see what is missing, and clone this node from one that has it:
 
 	waytrace verify --peer http://10.0.0.7:8081
 
 Example:
 
 	waytrace relay skip 3 --origin 9f86d081884c7d65 --to 1042
-	waytrace relay skip 3 --offset 90210`
+	waytrace relay skip 3 --offset 90210
+	waytrace relay skip --all --offset 0`
 }
 
 // Validate is asked by kong.
 func (c *RelaySkipCmd) Validate() error {
-	if (c.Offset != nil) == (c.Origin != "" || c.To != 0) || c.Offset == nil && (c.Origin == "" || c.To == 0) {
+	switch {
+	case c.All == (c.Partition != nil):
+		return errors.New("give a partition, or --all")
+	case c.All && c.Offset == nil:
+		return errors.New("--all goes with --offset: 0 where the topic was made anew")
+	case (c.Offset != nil) == (c.Origin != "" || c.To != 0) || c.Offset == nil && (c.Origin == "" || c.To == 0):
 		return errors.New("give --origin with --to, or --offset alone: `waytrace relay status` says which")
 	}
 	return nil
@@ -176,7 +191,12 @@ func (c *RelaySkipCmd) Validate() error {
 
 // Run gives a daemon the word.
 func (c *RelaySkipCmd) Run(ctx context.Context, std *streams) error {
-	path := "/relay/skip" + queryOf("partition", strconv.Itoa(int(c.Partition)), "origin", c.Origin)
+	partition, said := "all", "they go on"
+	if !c.All {
+		partition = strconv.Itoa(int(*c.Partition))
+		said = "partition " + partition + " goes on"
+	}
+	path := "/relay/skip" + queryOf("partition", partition, "origin", c.Origin)
 	if c.Offset != nil {
 		path += "&offset=" + strconv.FormatUint(*c.Offset, 10)
 	} else {
@@ -185,7 +205,30 @@ func (c *RelaySkipCmd) Run(ctx context.Context, std *streams) error {
 	if _, err := c.ask(ctx, http.MethodPost, path); err != nil {
 		return err
 	}
-	fmt.Fprintf(std.err, "partition %d goes on\n", c.Partition)
+	fmt.Fprintln(std.err, said)
+	return nil
+}
+
+// RelayAdoptCmd is `waytrace relay adopt`.
+type RelayAdoptCmd struct{ Operator }
+
+// Help is the example of --help.
+func (*RelayAdoptCmd) Help() string {
+	return `A directory belongs to one topic: in another one its offsets and numbers mean nothing, so a slip in
+kafka.topic or kafka.brokers must not ship or read a single record. Where the topic has really moved,
+such as to another Kafka cluster, this says so; then look at waytrace relay status.
+
+Example:
+
+	waytrace relay adopt`
+}
+
+// Run gives a daemon the word.
+func (c *RelayAdoptCmd) Run(ctx context.Context, std *streams) error {
+	if _, err := c.ask(ctx, http.MethodPost, "/relay/adopt"); err != nil {
+		return err
+	}
+	fmt.Fprintln(std.err, "the topic is the node's own now")
 	return nil
 }
 

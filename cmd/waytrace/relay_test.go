@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -61,12 +62,11 @@ func TestTwoNodes(t *testing.T) {
 		if got := r.do(t, "GET", r.admin+"/ready", ""); got.status != 200 {
 			t.Errorf("/ready is %d %s", got.status, got.body)
 		}
-		got := r.do(t, "GET", r.admin+"/metrics", "").body
 		for _, name := range []string{`waytrace_outbox_records{partition="12"} 0`, "waytrace_outbox_bytes 0", "waytrace_outbox_oldest_seconds 0",
 			`waytrace_relay_lag_records{partition="12"} 0`, `waytrace_relay_lag_seconds{partition="12"} 0`, "waytrace_relay_connected 1"} {
-			if !strings.Contains(got, name+"\n") {
-				t.Errorf("/metrics lacks %s", name)
-			}
+			within(t, 10*time.Second, "/metrics has "+name, func() bool {
+				return strings.Contains(r.do(t, "GET", r.admin+"/metrics", "").body, name+"\n")
+			})
 		}
 	}
 	if status, out, said := runs(t, "relay", "parked", "--admin", a.admin); status != 0 || out != "[]\n" {
@@ -129,7 +129,7 @@ func TestStoppedPartition(t *testing.T) {
 			t.Errorf("relay skip %v: %d %s", bad, status, said)
 		}
 	}
-	for _, wrong := range [][]string{{"12"}, {"12", "--to", "1"}, {"12", "--offset", "1", "--to", "3"}, {"--offset", "1"}} {
+	for _, wrong := range [][]string{{"12"}, {"12", "--to", "1"}, {"12", "--offset", "1", "--to", "3"}, {"--offset", "1"}, {"--all"}, {"12", "--all", "--offset", "0"}} {
 		if status, _, said := runs(t, append([]string{"relay", "skip"}, wrong...)...); status != 2 {
 			t.Errorf("relay skip %v: %d %s", wrong, status, said)
 		}
@@ -194,3 +194,34 @@ func TestNeedsClone(t *testing.T) {
 }
 
 var runsOfNeed atomic.Int64
+
+// A slip in the settings that leads to another topic ships and reads nothing, says so, and
+// is passed on an operator's word alone.
+func TestAnotherTopic(t *testing.T) {
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(trace.Partitions, "waytrace", "staging"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kafka.Close)
+	brokers, data := strings.Join(kafka.ListenAddrs(), ","), filepath.Join(t.TempDir(), "data")
+	r := startOn(t, data, "--kafka.brokers", brokers)
+	r.push(t, sampleJSON)
+	within(t, 10*time.Second, "it is shipped", func() bool { return r.relayOf(t).Outbox.Records == 0 })
+	r.close(t)
+	r = startOn(t, data, "--kafka.brokers", brokers, "--kafka.topic", "staging")
+	r.push(t, strings.ReplaceAll(sampleJSON, "SF7444400031887", "SF7444400031888"))
+	within(t, 10*time.Second, "it says so", func() bool {
+		status, _, said := runs(t, "relay", "status", "--admin", r.admin)
+		return status == 1 && strings.Contains(said, "waytrace relay adopt")
+	})
+	if got := r.do(t, "GET", r.admin+"/ready", ""); got.status != 503 {
+		t.Errorf("/ready is %d %s", got.status, got.body)
+	}
+	if got := r.relayOf(t); got.Outbox.Records != 1 {
+		t.Errorf("%d records wait, want the one that was pushed since", got.Outbox.Records)
+	}
+	if status, _, said := runs(t, "relay", "adopt", "--admin", r.admin); status != 0 {
+		t.Fatal(said)
+	}
+	within(t, 10*time.Second, "it ships to the other topic", func() bool { return r.relayOf(t).Outbox.Records == 0 })
+}

@@ -183,7 +183,7 @@ func (c *client) lines(ctx context.Context, path string, take func(line []byte) 
 		var line json.RawMessage
 		switch err := values.Decode(&line); {
 		case errors.Is(err, io.EOF):
-			return nil
+			return why(nil) // who stopped it hears no complaint about its end
 		case err != nil:
 			return why(fmt.Errorf("%s ended the answer before it had done: %w", c.base, inner(err)))
 		}

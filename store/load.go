@@ -23,17 +23,13 @@ func (o *Outbox) Next(partition uint16, records, bytes int) (load trace.Load, er
 	s, p := o.store, &o.parts[partition]
 	p.mu.Lock()
 	at := p.at
-	if p.foreign.behind == at.Seq && p.foreign.bytes > 0 && at.inside == 0 {
-		at.Seq, at.Bytes = p.foreign.last, at.Bytes+p.foreign.bytes
+	if p.clear > at.Seq {
+		at.Seq, at.Bytes = p.clear, p.done.Load()
 	}
 	p.mu.Unlock()
 	if s.partitions[partition].landed.Load() > at.Seq {
 		l := loader{outbox: o, partition: partition, records: records, bytes: bytes}
-		if waits := s.partitions[partition].written.Load() - at.Bytes; waits < uint64(bytes) {
-			l.buf = make([]byte, 0, 4*waits) // texts are not in the feed
-		} else {
-			l.buf = make([]byte, 0, bytes+bytes/8)
-		}
+		l.expects = s.partitions[partition].written.Load() - at.Bytes
 		if at, err = l.load(at); err != nil {
 			return load, err
 		}
@@ -57,6 +53,8 @@ type loader struct {
 	outbox         *Outbox
 	partition      uint16
 	records, bytes int // at most
+
+	expects uint64 // bytes of feed that there are for it
 
 	items []trace.LoadItem
 	size  int    // of the items' values
@@ -119,6 +117,10 @@ func (l *loader) add(seq uint64, e *feedEntry, g *trace.Group) (bool, error) {
 		return false, nil
 	}
 	n := trace.News{Waybill: g.Waybill, Origin: l.outbox.store.node, Mark: e.Mark, Own: g.Own, At: e.At}
+	if l.buf == nil {
+		// Texts are not in the feed, so what is shipped of it is larger.
+		l.buf = make([]byte, 0, min(4*l.expects, uint64(l.bytes)/8*9))
+	}
 	start := len(l.buf)
 	void, known := l.outbox.isParked(l.partition, seq)
 	if !void {

@@ -37,11 +37,12 @@ type Outbox struct {
 // An outboxPart is one partition of the outbox.
 type outboxPart struct {
 	bell chan struct{}
-	told atomic.Uint64 // Bytes of the bookmark
-	own  atomic.Uint64 // and its Own
+	own  atomic.Uint64 // Own of the bookmark
+	done atomic.Uint64 // Bytes of the feed up to clear; written under mu
 
 	mu      sync.Mutex
 	at      place
+	clear   uint64          // nothing of ours lies between the bookmark and this seq
 	next    place           // what Next gave last as Upto
 	foreign stretch         // see ring
 	parked  map[uint64]bool // seqs behind the bookmark that are parked: true ships void, false what is left of it
@@ -84,7 +85,7 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 		if b.Seq < trimmed.Seq && b.Own < trimmed.Own {
 			words := "store: the feed was trimmed while nothing was shipped: other nodes lack what is gone, clone them from this one"
 			if !found {
-				words = "store: nothing was shipped yet, and the feed does not go back to the beginning: other nodes are to be clones of this one"
+				words = "store: shipping begins with a feed that does not go back to the beginning: other nodes lack what is gone, clone them from this one"
 			}
 			s.log.Error(words, "partition", n, "records", trimmed.Own-b.Own)
 		}
@@ -94,8 +95,7 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 		if p.at, err = s.placeOf(n, b); err != nil {
 			return nil, err
 		}
-		p.told.Store(b.Bytes)
-		p.own.Store(b.Own)
+		p.reach(b)
 	}
 	err := o.eachParked(func(item trace.ParkedItem) bool {
 		if p := &o.parts[item.Partition]; item.Seq > p.at.Seq {
@@ -112,7 +112,7 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 		return nil, err
 	}
 	if !s.outbox.CompareAndSwap(nil, o) {
-		return nil, errors.New("the outbox is open already")
+		return nil, errOutboxOpen
 	}
 	for n := range o.parts {
 		if s.partitions[n].landed.Load() > o.parts[n].at.Seq {
@@ -121,6 +121,8 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 	}
 	return o, nil
 }
+
+var errOutboxOpen = errors.New("the outbox is open already")
 
 // placeOf finds out whether a bookmark is in the middle of an entry.
 func (s *Store) placeOf(partition uint16, b trace.Bookmark) (at place, err error) {
@@ -166,14 +168,34 @@ func (o *Outbox) ring(e *entered) {
 	p := &o.parts[e.partition]
 	if !e.ours {
 		p.mu.Lock()
-		if p.foreign.last == e.behind && p.foreign.bytes > 0 && p.at.Seq < e.behind {
+		if p.foreign.last == e.behind && p.foreign.bytes > 0 && p.clear < e.behind {
 			p.foreign.last, p.foreign.bytes = e.last, p.foreign.bytes+e.bytes
 		} else {
 			p.foreign = stretch{e.behind, e.last, e.bytes}
 		}
+		p.pass()
 		p.mu.Unlock()
 	}
 	p.ring()
+}
+
+// reach moves what is clear on to a bookmark. mu is held, but at the beginning.
+func (p *outboxPart) reach(b trace.Bookmark) {
+	p.own.Store(b.Own)
+	if b.Seq > p.clear {
+		p.clear = b.Seq
+		p.done.Store(b.Bytes)
+	}
+	p.pass()
+}
+
+// pass passes over the stretch, where that begins where clear ends.
+func (p *outboxPart) pass() {
+	if p.foreign.bytes > 0 && p.foreign.behind == p.clear {
+		p.clear = p.foreign.last
+		p.done.Add(p.foreign.bytes)
+		p.foreign = stretch{}
+	}
 }
 
 func (p *outboxPart) ring() {
@@ -206,8 +228,7 @@ func (o *Outbox) Told(partition uint16, b trace.Bookmark) error {
 	moved := to.Seq > p.at.Seq
 	if moved {
 		p.at = to
-		p.told.Store(to.Bytes)
-		p.own.Store(to.Own)
+		p.reach(to.Bookmark)
 		for seq := range p.parked {
 			if seq <= to.Seq {
 				delete(p.parked, seq)
@@ -219,11 +240,11 @@ func (o *Outbox) Told(partition uint16, b trace.Bookmark) error {
 		return nil
 	}
 	o.dirty.Store(true)
-	if !o.flushing.TryLock() {
-		return nil // whoever is at it now, or comes next, writes this one, too
+	due := false
+	if o.flushing.TryLock() { // else somebody writes, and may have passed this one
+		due = time.Since(o.flushed) >= flushEvery
+		o.flushing.Unlock()
 	}
-	due := time.Since(o.flushed) >= flushEvery
-	o.flushing.Unlock()
 	if !due {
 		if o.later.CompareAndSwap(false, true) { // for there may be no next
 			time.AfterFunc(flushEvery, o.flushLater)
@@ -237,10 +258,10 @@ func (o *Outbox) Told(partition uint16, b trace.Bookmark) error {
 	return o.flush()
 }
 
-// flushLater writes the bookmarks where nobody else has.
+// flushLater writes the bookmarks where nobody else has; Close has.
 func (o *Outbox) flushLater() {
 	o.later.Store(false)
-	if o.store.enter() != nil {
+	if o.store.outbox.Load() != o || o.store.enter() != nil {
 		return
 	}
 	defer o.store.leave()
@@ -289,8 +310,8 @@ func (o *Outbox) Close() error {
 	return o.flush()
 }
 
-// bytes is how many bytes of feed wait in all. Where nothing of ours waits, what lies
-// behind the bookmark came from other nodes, and waits for nobody.
+// bytes is how many bytes of feed wait in all, from the first of ours on that was not
+// shipped: what lies before that came from other nodes, and waits for nobody.
 func (o *Outbox) bytes() (n uint64) {
 	for i := range o.parts {
 		p := &o.store.partitions[i]
@@ -298,8 +319,8 @@ func (o *Outbox) bytes() (n uint64) {
 			continue
 		}
 		// Read in this order, the difference is never negative.
-		told := o.parts[i].told.Load()
-		n += p.written.Load() - told
+		done := o.parts[i].done.Load()
+		n += p.written.Load() - done
 	}
 	return n
 }
@@ -348,18 +369,17 @@ type Waiting struct {
 func (o *Outbox) Waiting(partition uint16) (w Waiting) {
 	p := &o.parts[partition]
 	p.mu.Lock()
-	at := p.at
+	at, from, done := p.at, p.clear, p.done.Load()
 	p.mu.Unlock()
 	w.Records = o.store.Counted(partition) - at.Own
 	if w.Records == 0 {
 		return w
 	}
-	w.Bytes = o.store.partitions[partition].written.Load() - at.Bytes
+	w.Bytes = o.store.partitions[partition].written.Load() - done
 	if o.store.enter() != nil {
 		return w
 	}
 	defer o.store.leave()
-	from := at.Seq
 	if at.inside > 0 {
 		from = at.inside - 1
 	}

@@ -182,8 +182,9 @@ func (b *rebirth) split(p uint16, at place) (trace.Bookmark, error) {
 }
 
 // remember notes what is known of the news that this directory gave out under the id that
-// it had: what was seen of it in the log, or else what is gone from the feed. The rest is
-// in the feed, and is applied like anybody's where it was shipped after all.
+// it had: what was seen of it in the log, which was noted only where it was what this
+// directory had numbered so itself, or else what is gone from the feed. The rest is in the
+// feed, and is applied like anybody's where it was shipped after all.
 func (b *rebirth) remember(p uint16, trimmed uint64, end *pebble.Batch) error {
 	s := b.store
 	key := keys.Known(nil, p, s.node)

@@ -1105,3 +1105,41 @@ func TestChargesBehindASistersClock(t *testing.T) {
 		t.Errorf("the charges are %+v, want the correction", tr.Records)
 	}
 }
+
+// The same holds of lists: what a sister heard with a clock far ahead does not outlive
+// what is left out here, later.
+func TestListsBehindASistersClock(t *testing.T) {
+	a, b := newNode(t), newNode(t)
+	a.pass(10 * time.Minute)
+	journey := first(5)
+	a.lists(t, journey...)
+	b.apply(t, a.shipped(t, &[trace.Partitions]uint64{})...)
+	b.pass(5 * time.Minute)
+	for _, left := range []int{2, 3} { // the second is judged over the first
+		journey = slices.Delete(slices.Clone(journey), 2, 3)
+		if news, doubtful := b.lists(t, journey...); !news || doubtful {
+			t.Fatalf("the list without step %d: news %t, doubtful %t", left, news, doubtful)
+		}
+	}
+	a.apply(t, b.shipped(t, &[trace.Partitions]uint64{})...)
+	for _, n := range []*node{a, b} {
+		h := n.head(t, yt)
+		hidden := 0
+		for i := range h.Entries {
+			if h.Entries[i].Hidden() {
+				hidden++
+			}
+		}
+		if hidden != 2 {
+			t.Errorf("%d events are taken back, want 2", hidden)
+		}
+	}
+	if here, there := truth(t, a.Store), truth(t, b.Store); here != there {
+		t.Errorf("the nodes do not agree: %s", facttest.Difference(here, there))
+	}
+	// Back in step, the one whose clock was wrong is believed as before.
+	b.pass(time.Hour)
+	if news, doubtful := b.lists(t, first(5)...); !news || !doubtful {
+		t.Errorf("the whole journey again: news %t, doubtful %t", news, doubtful)
+	}
+}

@@ -56,3 +56,28 @@ func TestNumberedAfterACrash(t *testing.T) {
 		t.Errorf("number 2 was given out under %x, %t; want %x", second, ok, s.mark)
 	}
 }
+
+// After a rebirth all that is to be shipped counts as given out by the one start under the
+// new id, until the next.
+func TestNumberedAfterARebirth(t *testing.T) {
+	fs := vfs.NewMem()
+	number := neighbours(3, 1)[0]
+	s := open(t, fs)
+	for i := range 3 {
+		push(t, s, scan(number, fmt.Sprint(i), trace.InTransit, i))
+	}
+	was := s.mark
+	s.Close()
+	reborn(t, fs)
+	s = open(t, fs)
+	push(t, s, scan(number, "new", trace.Delivered, 10))
+	first, ok := s.Numbered(3, 1)
+	if !ok || first == was || first == s.mark {
+		t.Errorf("number 1 was given out under %x, %t", first, ok)
+	}
+	for own, want := range map[uint64]uint64{3: first, 4: s.mark} {
+		if got, ok := s.Numbered(3, own); !ok || got != want {
+			t.Errorf("number %d was given out under %x, %t; want %x", own, got, ok, want)
+		}
+	}
+}

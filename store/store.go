@@ -59,11 +59,12 @@ type Store struct {
 	reading sync.RWMutex // held for reading by whoever reads the database
 	closed  bool         // under reading
 
-	partitions [trace.Partitions]partition
-	trimming   sync.Mutex // held by who trims the feed
-	landing    landing
-	outbox     atomic.Pointer[Outbox] // nil: nobody ships
-	limits     limits
+	partitions       [trace.Partitions]partition
+	trimming         sync.Mutex // held by who trims the feed
+	complainedOfHeld time.Time  // see there; under trimming
+	landing          landing
+	outbox           atomic.Pointer[Outbox] // nil: nobody ships
+	limits           limits
 
 	legs       atomic.Bool           // some parcel goes on under another number
 	stale      atomic.Bool           // heads were folded under other settings

@@ -141,8 +141,15 @@ func (w *writer) takeList(l *trace.List, facts *trace.Facts) error {
 	if err != nil {
 		return err
 	}
+	borrowed := facts.Judged // the reading is not our clock's
 	if !facts.Judged {
 		l.Origin = w.store.node
+		// Where a sister's clock is so far ahead that ours has not followed, what it said
+		// would outlive this list, which is judged over hers and is the newer one. Lists of ours that came in another
+		// order than they were heard keep theirs.
+		if newest := newestList(j); newest >= l.Heard && newest >= w.store.clock.Now() {
+			l.Heard, borrowed = newest+1, true
+		}
 		for i := range facts.Events {
 			if e := &facts.Events[i]; e.Taken == trace.TooMany && e.Waybill == l.Waybill {
 				l.Partial = true
@@ -165,7 +172,7 @@ func (w *writer) takeList(l *trace.List, facts *trace.Facts) error {
 		l.Taken = trace.Repeat
 		return nil
 	}
-	w.hear(l.Heard, facts.Judged)
+	w.hear(l.Heard, borrowed)
 	h.changed(facts.Judged, trace.Change{Kind: trace.Listed, Heard: l.Heard, List: l})
 	for i, id := range ids {
 		if after := h.head.Hides(id); after != before[i] {
@@ -180,6 +187,17 @@ func (w *writer) takeList(l *trace.List, facts *trace.Facts) error {
 		doubtful(l.Source).Inc()
 	}
 	return nil
+}
+
+// newestList is when the newest list of a source was heard, firm or doubtful.
+func newestList(j *trace.Judgement) (newest trace.HLC) {
+	if len(j.Firm) > 0 {
+		newest = j.Firm[0].Heard
+	}
+	if n := len(j.Doubted); n > 0 {
+		newest = max(newest, j.Doubted[n-1].Heard)
+	}
+	return newest
 }
 
 // judgement gives what judging a source's lists needs, from the batch or from the

@@ -18,8 +18,8 @@ const (
 )
 
 // TrimFeed lets go of what is older than the feed's age, and of the oldest of what is
-// beyond its size, but not of what the outbox has not shipped yet, as long as that is
-// open. It is to be called now and then.
+// beyond its size, but not of what was not shipped to Kafka yet, where anything ever was
+// to be. It is to be called now and then.
 func (s *Store) TrimFeed(now time.Time) error {
 	s.trimming.Lock()
 	defer s.trimming.Unlock()
@@ -27,23 +27,22 @@ func (s *Store) TrimFeed(now time.Time) error {
 	for p := range uint16(trace.Partitions) {
 		for more := true; more; {
 			var err error
-			more, err = s.trim(p, false, func(e *feedEntry) bool { return e.At < cutoff })
+			more, err = s.trim(p, func(e *feedEntry) bool { return e.At < cutoff })
 			if err != nil {
 				return fmt.Errorf("trim partition %d of the feed: %w", p, err)
 			}
 		}
 	}
-	return s.trimToSize()
+	return s.trimToSize(now)
 }
 
 // trimToSize cuts the oldest entries until the feed is within its size, a step at a time
 // from the partition that has them.
-func (s *Store) trimToSize() error {
-	unshipped := false
+func (s *Store) trimToSize(now time.Time) error {
 	for s.feedBytes() > s.limits.size {
 		oldest, from := int64(math.MaxInt64), -1
 		for p := range uint16(trace.Partitions) {
-			at, ok, err := s.oldestToTrim(p, unshipped)
+			at, ok, err := s.oldestToTrim(p)
 			if err != nil {
 				return err
 			}
@@ -51,18 +50,14 @@ func (s *Store) trimToSize() error {
 				oldest, from = at, int(p)
 			}
 		}
-		if from < 0 && !unshipped && s.outbox.Load() == nil {
-			s.log.Error("store: the feed is too large, and is trimmed beyond what Kafka has, for nothing is shipped any more: should this node ship again, clone the others from it")
-			unshipped = true
-			continue
-		}
 		if from < 0 {
+			s.complainOfHeld(now)
 			return nil // the rest is still to be shipped
 		}
 		// A second of it at once, so that the partitions stay level.
 		upto, excess := oldest+1000, s.feedBytes()-s.limits.size
 		cut := uint64(0)
-		_, err := s.trim(uint16(from), unshipped, func(e *feedEntry) bool {
+		_, err := s.trim(uint16(from), func(e *feedEntry) bool {
 			cut += e.bytes
 			return cut == e.bytes || e.At < upto && cut-e.bytes < excess
 		})
@@ -74,15 +69,11 @@ func (s *Store) trimToSize() error {
 }
 
 // trimLimit is the last seq of a partition that may be trimmed: what Kafka has not yet is
-// kept, also while nobody ships. But a node that ships no more must not fill its disk for
-// ever: unshipped says that its feed is too large.
-func (s *Store) trimLimit(p uint16, unshipped bool) (uint64, error) {
+// kept, also while nobody ships, as between two starts.
+func (s *Store) trimLimit(p uint16) (uint64, error) {
 	limit := s.partitions[p].landed.Load()
 	if o := s.outbox.Load(); o != nil {
 		return min(limit, o.Bookmark(p).Seq), nil
-	}
-	if unshipped {
-		return limit, nil
 	}
 	b, found, err := s.bookmark(followerKafka, p)
 	if found {
@@ -91,14 +82,46 @@ func (s *Store) trimLimit(p uint16, unshipped bool) (uint64, error) {
 	return limit, err
 }
 
+// complainOfHeld says once a day in the log that the feed cannot be cut to its size while
+// nobody ships what Kafka has not. With an outbox there are limits to what waits.
+func (s *Store) complainOfHeld(now time.Time) {
+	if s.outbox.Load() != nil || now.Sub(s.complainedOfHeld) < 24*time.Hour {
+		return
+	}
+	s.complainedOfHeld = now
+	s.log.Warn("store: the feed is larger than its limit, for it holds what was not shipped to Kafka, and nobody ships it",
+		"feed_mib", s.feedBytes()>>20, "limit_mib", s.limits.size>>20)
+}
+
+// ForgetOutbox lets a node leave Kafka for good: nothing of its feed is kept any more for
+// what is to be shipped. Should it ship again, it begins with what is left. The outbox must
+// not be open. It returns when that is synced.
+func (s *Store) ForgetOutbox() error {
+	s.trimming.Lock()
+	defer s.trimming.Unlock()
+	if s.outbox.Load() != nil {
+		return errOutboxOpen
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	b := s.db.NewBatch()
+	defer b.Close()
+	for p := range uint16(trace.Partitions) {
+		drop(b, keys.Bookmark(nil, followerKafka, p))
+	}
+	return s.commit(b, pebble.Sync)
+}
+
 // oldestToTrim is when the first entry of a partition that may be trimmed was numbered.
-func (s *Store) oldestToTrim(p uint16, unshipped bool) (at int64, ok bool, err error) {
+func (s *Store) oldestToTrim(p uint16) (at int64, ok bool, err error) {
 	if err := s.enter(); err != nil {
 		return 0, false, err
 	}
 	defer s.leave()
 	trimmed := s.partitions[p].trimmed.Load().Seq
-	limit, err := s.trimLimit(p, unshipped)
+	limit, err := s.trimLimit(p)
 	if err != nil || trimmed >= limit {
 		return 0, false, err
 	}
@@ -117,13 +140,13 @@ func (s *Store) oldestToTrim(p uint16, unshipped bool) (at int64, ok bool, err e
 // trim cuts entries from the front of a partition as long as goes says so, one step of
 // them; more reports that there may be others. The entries go with the bookmarks that
 // say so, in one batch.
-func (s *Store) trim(p uint16, unshipped bool, goes func(*feedEntry) bool) (more bool, err error) {
+func (s *Store) trim(p uint16, goes func(*feedEntry) bool) (more bool, err error) {
 	if err := s.enter(); err != nil {
 		return false, err
 	}
 	defer s.leave()
 	was := *s.partitions[p].trimmed.Load()
-	limit, err := s.trimLimit(p, unshipped)
+	limit, err := s.trimLimit(p)
 	if err != nil || was.Seq >= limit {
 		return false, err
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"fmt"
+	"log/slog"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,19 +124,44 @@ func TestTrimBySize(t *testing.T) {
 		t.Errorf("entries %v and %v are left, %d bytes: the first are shipped", x, y, s.feedBytes())
 	}
 	o.Close()
+	var lines []string
+	s.log = slog.New(countingLog{quiet.Handler(), &lines})
 	for i := range 20 {
 		push(t, s, scan(a, fmt.Sprint(100+i), trace.InTransit, i))
 		now += 10_000
+	}
+	trim(t, s, now)
+	trim(t, s, now+60_000)
+	if x, y := entries(t, s, 3), entries(t, s, 7); len(x) != 20 || len(y) != 20 || s.feedBytes() <= 2000 {
+		t.Errorf("entries %v and %v are left, %d bytes: what was not shipped must stay", x, y, s.feedBytes())
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], "larger than its limit") {
+		t.Errorf("the log says %q", lines)
+	}
+	trim(t, s, now+25*time.Hour.Milliseconds())
+	if len(lines) != 2 {
+		t.Errorf("a day later the log says %q", lines)
+	}
+	// Until it is said that nobody will ship it.
+	if err := s.ForgetOutbox(); err != nil {
+		t.Fatal(err)
 	}
 	trim(t, s, now)
 	x, y := entries(t, s, 3), entries(t, s, 7)
 	if got := s.feedBytes(); got > 2000 || got < 1800 || len(y) != 1 || y[0] != 40 || len(x) != 20 || x[0] != 41 {
 		t.Errorf("%d bytes are left, entries %v and %v: the oldest should have gone", got, x, y)
 	}
-	// The outbox was closed meanwhile: it goes on with what is left, and the hole shows.
+	// Whoever ships again all the same begins with what is left, and the hole shows.
 	s.Close()
 	s = trimmed(t, fs, func() int64 { return now }, 2000)
+	lines, s.log = nil, slog.New(countingLog{quiet.Handler(), &lines})
 	o = ship(t, s)
+	if len(lines) != 2 || !strings.Contains(lines[0], "does not go back to the beginning") {
+		t.Errorf("the log says %q", lines)
+	}
+	if err := s.ForgetOutbox(); err == nil {
+		t.Error("an open outbox was forgotten")
+	}
 	if load := next(t, o, 3, 99, math.MaxInt); len(load.Items) != 20 || load.Items[0].Own != 21 {
 		t.Errorf("partition 3: %d records from %+v on", len(load.Items), load.Items[0])
 	}

@@ -62,6 +62,18 @@ func TestConsumerExample(t *testing.T) {
 	c.fails(topic, "kind 'hologram'")
 	c.fails(topic, "kind 'hologram'") // it does not pass by the second time either
 	c.ask(`SELECT max(own) FROM told`, "7")
+
+	none, send := newTopic(t, c.brokers)
+	send(w.Number, "", trace.News{Waybill: w, Origin: 2, Mark: 8, Own: 1}, nil)
+	c.forget()
+	c.fails(none, "no kind, so no waytrace wrote it")
+	c.forget()
+	newer, send := newTopic(t, c.brokers)
+	send(w.Number, "hologram", trace.News{}, nil) // what it is in must not be decoded
+	c.fails(newer, "kind 'hologram'")
+	if said, err := c.start("waytrace-nowhere"); err == nil || !strings.Contains(said, "topic waytrace-nowhere: ") || strings.Contains(said, "Traceback") {
+		t.Errorf("a topic that is not there: %v, it said %q", err, said)
+	}
 }
 
 // scan is an event at an hour of one day, in China.
@@ -116,7 +128,12 @@ func newTopic(t *testing.T, brokers string) (string, func(key, kind string, n tr
 		}
 		r := &kgo.Record{
 			Topic: topic, Partition: int32(trace.PartitionOf(key)), Key: []byte(key), Value: n.Append(nil, facts),
-			Headers: []kgo.RecordHeader{{Key: trace.KindHeader, Value: []byte(kind)}},
+		}
+		if kind != "" {
+			r.Headers = []kgo.RecordHeader{{Key: trace.KindHeader, Value: []byte(kind)}}
+		}
+		if kind == "hologram" {
+			r.Value = []byte("seen from all sides") // its form is nobody's business here
 		}
 		if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 			t.Fatal(err)
@@ -178,6 +195,14 @@ func (c *consumer) start(topic string) (said string, err error) {
 	cmd.Dir = c.dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// forget removes what it has written: it was of another topic.
+func (c *consumer) forget() {
+	c.t.Helper()
+	if err := os.Remove(filepath.Join(c.dir, "waytrace.db")); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // run goes to the topic's end, and looks for words in what was said.

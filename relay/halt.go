@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -34,10 +36,14 @@ const (
 // standEvery is how often a halted reader asks how much it is missing.
 const standEvery = 5 * time.Second
 
+// reasons are all that there are, so that each is counted from 0.
+var reasons = []string{"gap", "twin", "newer", "unreadable", "retention", "shorter", "another_topic"}
+
 // stop halts the reader, and says so.
 func (rd *reader) stop(h *halt) {
 	rd.halted.Store(h)
-	rd.oldest.Store(h.at)
+	// How old the oldest of what it lacks is; where nobody knows, since now.
+	rd.oldest.Store(cmp.Or(h.at, time.Now().UnixMilli()))
 	stops(h.reason).Inc()
 	rd.r.log.Error("relay: this node reads a partition no more, and lacks what others put there",
 		"partition", rd.p, "offset", rd.at.Offset, "reason", h.why, "help", h.help)
@@ -50,35 +56,59 @@ func (rd *reader) stand() {
 	rd.save()
 	if !rd.opened {
 		rd.scan()
+		return
 	}
-	t := time.NewTimer(standEvery)
-	defer t.Stop()
-	select {
-	case w := <-rd.words:
-		w.answer <- rd.obey(w)
-	case <-t.C:
-		if _, end, ok := rd.bounds(); ok {
-			rd.end.Store(end)
-		}
-	case <-rd.r.ctx.Done():
+	rd.rest(standEvery)
+	h := rd.halted.Load()
+	if h == nil || rd.r.ctx.Err() != nil {
+		return
+	}
+	_, end, ok := rd.bounds()
+	if !ok || rd.halted.Load() == nil {
+		return
+	}
+	rd.end.Store(end)
+	if h.reason == "shorter" && end >= rd.at.Offset && rd.at.Last != 0 {
+		// A broker that led without knowing all was deposed: what was read is there.
+		rd.r.log.Info("relay: the log is as long again as this node has read, which reads on if it is the same", "partition", rd.p)
+		rd.anchor = rd.at
+		rd.resume()
 	}
 }
 
+// resume lets a halted reader go on.
+func (rd *reader) resume() {
+	rd.doubt()
+	rd.short, rd.blank, rd.rotten, rd.retry = 0, 0, 0, backoff{}
+	rd.oldest.Store(0)
+	rd.halted.Store(nil)
+}
+
 // scan looks through the log, up to where it ended at the start, for records of this node
-// that it should not have.
+// that it should not have. A word that comes meanwhile is obeyed, and it looks through
+// the rest all the same.
 func (rd *reader) scan() {
 	from := rd.at.Offset
 	if rd.halted.Load().state == stateNeedsClone {
 		from = 0
 	}
-	for blank := 0; rd.r.ctx.Err() == nil && from < rd.goal && blank < blanks; {
-		err := rd.r.broker.Fetch(rd.r.ctx, rd.p, from, &rd.in)
+	for blank, spoil := 0, 0; rd.r.ctx.Err() == nil && from < rd.goal && blank < blanks; {
+		rd.rest(0)
+		err := rd.r.broker.Fetch(rd.r.ctx, rd.p, from, fetchBytes, &rd.in)
 		switch {
 		case rd.r.ctx.Err() != nil:
 			return
 		case errors.Is(err, kafka.OffsetOutOfRange):
 			if first, end, ok := rd.bounds(); ok {
 				from, rd.goal = max(from, first), min(rd.goal, end)
+				rd.rest(shortestPause)
+			}
+			continue
+		case rotten(err):
+			if spoil++; spoil < patience(err) {
+				rd.missed("fetch", err)
+			} else if _, _, ok := rd.bounds(); ok {
+				from++ // until what can be read begins
 			}
 			continue
 		case err != nil:
@@ -86,11 +116,11 @@ func (rd *reader) scan() {
 			continue
 		case len(rd.in.records) == 0:
 			blank++
-			rd.r.pause(shortestPause)
+			rd.rest(shortestPause)
 			continue
 		}
 		rd.answered()
-		blank, rd.retry = 0, backoff{}
+		blank, spoil, rd.retry = 0, 0, backoff{}
 		for i := range rd.in.records {
 			var news trace.News
 			if trace.DecodeNewsHead(&news, rd.in.records[i].value) == nil && news.Origin == rd.r.store.Node() {
@@ -152,6 +182,30 @@ func (r *Relay) SkipTo(ctx context.Context, partition uint16, offset int64) erro
 	return r.tell(ctx, partition, word{offset: offset})
 }
 
+// SkipAll is SkipTo for every partition that needs a clone. The error is as Skip's; some
+// may go on all the same.
+func (r *Relay) SkipAll(ctx context.Context, offset int64) error {
+	var errs [trace.Partitions]error
+	var all sync.WaitGroup
+	some := false
+	for p := range uint16(trace.Partitions) {
+		if h := r.readers[p].halted.Load(); h != nil && h.state == stateNeedsClone {
+			some = true
+			all.Go(func() { errs[p] = r.SkipTo(ctx, p, offset) })
+		}
+	}
+	all.Wait()
+	if !some {
+		return trace.Invalid("not_stopped", "offset", "no partition needs a clone")
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *Relay) halt(partition uint16) (*halt, error) {
 	if int(partition) >= len(r.readers) {
 		return nil, trace.Invalid("not_stopped", "partition", "the topic has the partitions 0 to %d", trace.Partitions-1)
@@ -169,7 +223,7 @@ func (r *Relay) tell(ctx context.Context, partition uint16, w word) error {
 	select {
 	case r.readers[partition].words <- w:
 	case <-ctx.Done():
-		return trace.Problemf(trace.ErrUnavailable, "unavailable", "the partition is still being looked through for this node's own records: try again")
+		return trace.Problemf(trace.ErrUnavailable, "unavailable", "the partition is busy with something else: try again")
 	case <-r.ctx.Done():
 		return trace.Problemf(trace.ErrUnavailable, "unavailable", "the relay is closing")
 	}
@@ -183,11 +237,14 @@ func (r *Relay) tell(ctx context.Context, partition uint16, w word) error {
 
 // obey writes where the reader is to go on, and lets it go on.
 func (rd *reader) obey(w word) error {
-	at, changed := rd.at, maps.Clone(rd.pending)
+	at, changed, passed := rd.at, maps.Clone(rd.pending), uint64(0)
 	if w.origin == 0 {
 		at = trace.Position{Offset: w.offset}
 	} else {
 		k := rd.known[w.origin]
+		if w.own > k.Own+1 {
+			passed = w.own - k.Own - 1
+		}
 		k.Skip(w.own)
 		changed[w.origin] = k
 	}
@@ -200,11 +257,12 @@ func (rd *reader) obey(w word) error {
 	rd.unsaved, rd.saved = false, time.Now()
 	rd.r.log.Warn("relay: a partition goes on by an operator's word", "partition", rd.p,
 		"origin", w.origin, "number", w.own, "offset", at.Offset)
+	if w.origin == 0 {
+		rd.anchor = at
+	}
 	rd.at = at
 	rd.offset.Store(at.Offset)
-	rd.doubt()
-	rd.short, rd.blank, rd.retry = 0, 0, backoff{}
-	rd.oldest.Store(0)
-	rd.halted.Store(nil)
+	rd.skipped.Add(passed)
+	rd.resume()
 	return nil
 }

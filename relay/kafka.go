@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -28,16 +28,18 @@ const (
 	// for nothing when a broker says that it leads no more.
 	metadataTTL = time.Second
 
-	fetchWait  = 250 * time.Millisecond // how long a broker waits for a record
-	fetchBytes = 1 << 20                // of one response; one batch is always whole
+	fetchWait  = time.Second    // how long a broker waits for a record
+	fetchBytes = int64(1 << 20) // of one response
 )
 
 // A broker is Kafka as far as we need it. Its methods are safe for concurrent use, and
 // do not try again by themselves.
 type broker struct {
 	topic       string
-	addresses   string // as a command line names them
-	login       bool   // it is asked for one
+	addresses   string                 // as a command line names them
+	secure      bool                   // by TLS
+	login       bool                   // it is asked for one
+	home        atomic.Pointer[string] // the topic that was accepted, see view.id; nil before
 	client      *kafka.Client
 	compression kafka.Compression
 	end         context.CancelFunc // of what the library does in the background
@@ -54,12 +56,12 @@ type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 func newBroker(s Settings, dial dialer) (*broker, error) {
 	s = s.withDefaults()
 	if len(s.Brokers) == 0 {
-		return nil, fmt.Errorf("kafka: no broker is named: %w", trace.ErrInvalid)
+		return nil, say(trace.ErrInvalid, "kafka.brokers names no broker")
 	}
 	b := &broker{topic: s.Topic, addresses: strings.Join(s.Brokers, ","), conns: map[net.Conn]bool{}}
 	if s.Compression != "none" {
 		if err := b.compression.UnmarshalText([]byte(s.Compression)); err != nil {
-			return nil, fmt.Errorf("kafka: compression %q: %w", s.Compression, trace.ErrInvalid)
+			return nil, say(trace.ErrInvalid, "kafka.compression is %q: use lz4, none, snappy or zstd", s.Compression)
 		}
 	}
 	secure, err := s.tls()
@@ -70,7 +72,7 @@ func newBroker(s Settings, dial dialer) (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.login = login != nil
+	b.secure, b.login = secure != nil, login != nil
 	ctx, cancel := context.WithCancel(context.Background())
 	b.end = cancel
 	b.client = &kafka.Client{
@@ -145,14 +147,17 @@ var (
 )
 
 // Produce appends items to a partition, in order, and returns when all its replicas have
-// them. After an error it may have appended them, or may yet.
+// them. After an error it may have appended them, or may yet. To Kafka they are of this
+// moment, for it counts from there how long it keeps them: what has waited for days must
+// not be thrown away at once.
 func (b *broker) Produce(ctx context.Context, partition uint16, items []trace.LoadItem) error {
 	// A record's key and value can be read once, so each attempt needs new ones.
+	now := time.Now()
 	records := make([]kafka.Record, len(items))
 	for i := range items {
 		item := &items[i]
 		records[i] = kafka.Record{
-			Time:    time.UnixMilli(item.At),
+			Time:    now,
 			Key:     kafka.NewBytes([]byte(item.Key)),
 			Value:   kafka.NewBytes(item.Value),
 			Headers: waybillHeader,
@@ -170,13 +175,16 @@ func (b *broker) Produce(ctx context.Context, partition uint16, items []trace.Lo
 	if err == nil {
 		err = res.Error
 	}
+	if err == nil {
+		return b.strayed(ctx)
+	}
 	return b.explain(ctx, err)
 }
 
 // A record is one of the topic, as it was read.
 type record struct {
 	offset int64
-	at     int64  // milliseconds since 1970
+	at     int64  // when it was shipped, milliseconds since 1970
 	kind   string // of the header; empty where there is none
 	value  []byte
 }
@@ -188,22 +196,26 @@ type fetched struct {
 	bytes   []byte // of the values
 }
 
-// Fetch reads a partition from an offset on, and waits a moment when nothing is there
-// yet. What into held is overwritten. The error is kafka.OffsetOutOfRange where the
-// offset is none of the partition's.
-func (b *broker) Fetch(ctx context.Context, partition uint16, offset int64, into *fetched) error {
+// Fetch reads a partition from an offset on, about so many bytes and one batch at least,
+// and waits a moment when nothing is there yet. What into held is overwritten. The error
+// is kafka.OffsetOutOfRange where the offset is none of the partition's, and rotten where
+// the first batch cannot be read: what is whole before a rotten one comes alone.
+func (b *broker) Fetch(ctx context.Context, partition uint16, offset, most int64, into *fetched) error {
 	into.records, into.bytes, into.end = into.records[:0], into.bytes[:0], 0
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	res, err := b.client.Fetch(ctx, &kafka.FetchRequest{
 		Topic: b.topic, Partition: int(partition), Offset: offset,
-		MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait,
+		MinBytes: 1, MaxBytes: most, MaxWait: fetchWait,
 	})
 	if err == nil {
 		err = res.Error
 	}
 	if err != nil {
 		return b.explain(ctx, err)
+	}
+	if err := b.strayed(ctx); err != nil {
+		return err
 	}
 	into.end = res.HighWatermark
 	for {
@@ -286,7 +298,7 @@ func (b *broker) Bounds(ctx context.Context, partition uint16) (first, end int64
 		if o.Error != nil || o.FirstOffset < 0 || o.LastOffset < 0 {
 			return 0, 0, b.explain(ctx, cmp.Or(o.Error, error(kafka.OffsetNotAvailable)))
 		}
-		return o.FirstOffset, o.LastOffset, nil
+		return o.FirstOffset, o.LastOffset, b.strayed(ctx)
 	}
 	return 0, 0, b.explain(ctx, kafka.UnknownTopicOrPartition)
 }

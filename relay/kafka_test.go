@@ -10,12 +10,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,7 +87,9 @@ func TestTLSAndLogins(t *testing.T) {
 		{"scram 512 over tls", &tls.Config{Certificates: []tls.Certificate{pair}}, "SCRAM-SHA-512",
 			func(s *Settings) { s.SASL, s.TLS, s.CA = "scram-sha-512", true, cert }, ""},
 
-		{"another certificate is trusted", &tls.Config{Certificates: []tls.Certificate{pair}}, "", func(s *Settings) { s.TLS, s.CA = true, other }, "certificate"},
+		{"another certificate is trusted", &tls.Config{Certificates: []tls.Certificate{pair}}, "", func(s *Settings) { s.TLS, s.CA = true, other }, "name the file of its authority in kafka.ca"},
+		{"the system's are trusted", &tls.Config{Certificates: []tls.Certificate{pair}}, "", func(s *Settings) { s.TLS = true }, "name the file of its authority in kafka.ca"},
+		{"a login where there is none", nil, "", func(s *Settings) { s.SASL = "scram-sha-256" }, "kafka.sasl"},
 		{"another certificate is shown", &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}, "",
 			func(s *Settings) { s.TLS, s.CA, s.Cert, s.Key = true, cert, other, otherKey }, "certificate"},
 		{"no tls", &tls.Config{Certificates: []tls.Certificate{pair}}, "", func(*Settings) {}, "kafka.tls"},
@@ -113,6 +117,8 @@ func TestTLSAndLogins(t *testing.T) {
 			if c.says != "" {
 				if err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("it says %v, want something about %s", err, c.says)
+				} else if text := err.Error(); strings.Contains(text, "(*Client)") || strings.HasSuffix(text, ": invalid") {
+					t.Errorf("it says %s", text)
 				}
 				// Those who ship hear the same, whatever they ask first.
 				b, err := newBroker(s, nil)
@@ -120,7 +126,7 @@ func TestTLSAndLogins(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer b.Close()
-				if err := b.Produce(ctx, 3, []trace.LoadItem{{Key: "x"}}); err == nil || !strings.Contains(err.Error(), c.says) {
+				if err := b.Produce(ctx, 3, []trace.LoadItem{{Key: "x"}}); err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "(*Client)") {
 					t.Errorf("to produce gives %v", err)
 				}
 				return
@@ -142,6 +148,37 @@ func TestTLSAndLogins(t *testing.T) {
 	}
 }
 
+// A plain listener hangs up on who speaks TLS, for it takes that for a request of many
+// megabytes, or waits for those.
+func TestTLSToAPlainListener(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.ReadFull(c, make([]byte, 4))
+			c.Close()
+		}
+	})
+	defer served.Wait()
+	defer l.Close()
+	s := Settings{Brokers: []string{l.Addr().String()}, TLS: true}
+	if _, err := CheckTopic(t.Context(), s); err == nil || !strings.Contains(err.Error(), "speak TLS here (kafka.tls)") {
+		t.Errorf("it says %v", err)
+	}
+	b := &broker{secure: true}
+	silent := &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	if err := b.unwelcome(silent); !strings.Contains(err.Error(), "speak TLS here (kafka.tls)") || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it says %v", err)
+	}
+}
+
 // Settings that cannot work are refused before anything is asked.
 func TestSettings(t *testing.T) {
 	_, cert, _ := certify(t)
@@ -159,6 +196,8 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s is accepted", name)
 		} else if !errors.Is(err, trace.ErrInvalid) && !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
+		} else if strings.HasSuffix(err.Error(), ": invalid") {
+			t.Errorf("%s: it says %v", name, err)
 		}
 	}
 }

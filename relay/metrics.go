@@ -12,9 +12,12 @@ import (
 func (r *Relay) WriteMetrics(w io.Writer) {
 	gauge := func(name string, value any) { fmt.Fprintf(w, "waytrace_relay_%s %v\n", name, value) }
 	s := r.glance()
-	connected, needs, stopped := 0, 0, 0
+	connected, ready, needs, stopped := 0, 0, 0, 0
 	if s.Connected {
 		connected = 1
+	}
+	if s.TopicState == topicReady {
+		ready = 1
 	}
 	for _, p := range s.Partitions {
 		fmt.Fprintf(w, "waytrace_relay_lag_records{partition=\"%d\"} %d\n", p.Partition, p.Lag)
@@ -27,6 +30,8 @@ func (r *Relay) WriteMetrics(w io.Writer) {
 		}
 	}
 	gauge("connected", connected)
+	gauge("topic_ready", ready)
+	gauge("skipped_total", s.Skipped)
 	gauge("partitions_stopped", stopped)
 	gauge("partitions_needing_clone", needs)
 }

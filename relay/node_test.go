@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,9 +45,10 @@ func inWorld(t *testing.T, test func(w *world), options ...kfake.Opt) {
 	})
 }
 
-// settings are those of a node of the world.
+// settings are those of a node of the world. Snappy needs the least memory, which is what
+// costs time under the race detector.
 func (w *world) settings() Settings {
-	return Settings{Brokers: w.ListenAddrs(), Log: slog.New(slog.DiscardHandler)}
+	return Settings{Brokers: w.ListenAddrs(), Compression: "snappy", Log: slog.New(slog.DiscardHandler)}
 }
 
 // join opens the relay of a node.
@@ -89,11 +91,12 @@ type node struct {
 	mark uint64 // of this start
 
 	mu    sync.Mutex
-	marks map[uint64]bool
+	topic string
 	parts [trace.Partitions]part
 	seq   uint64
-	slow  time.Duration // how long ApplyNews takes
-	fails error         // what ApplyNews, Next and Park answer
+	slow  atomic.Int64 // how long ApplyNews takes, a time.Duration
+	fails error        // what ApplyNews, Next and Park answer
+	steps int          // so many changes one Next passes over, 0 is all
 }
 
 type part struct {
@@ -111,8 +114,7 @@ type part struct {
 }
 
 func newNode(id trace.Origin) *node {
-	n := &node{id: id, mark: uint64(id)<<8 + 1, marks: map[uint64]bool{}}
-	n.marks[n.mark] = true
+	n := &node{id: id, mark: uint64(id)<<8 + 1}
 	for p := range n.parts {
 		n.parts[p].bell = make(chan struct{}, 1)
 		n.parts[p].known = map[trace.Origin]trace.Known{}
@@ -120,18 +122,15 @@ func newNode(id trace.Origin) *node {
 	return n
 }
 
-// restart gives the node a new start, and rings as a store does that opens.
-func (n *node) restart() {
-	n.mark++
-	n.marks[n.mark] = true
-}
+// restart gives the node a new start.
+func (n *node) restart() { n.mark++ }
 
 // copied is a directory that was copied while nobody used it.
 func (n *node) copied() *node {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c := newNode(n.id)
-	c.mark, c.marks, c.seq = n.mark, maps.Clone(n.marks), n.seq
+	c.mark, c.seq, c.topic = n.mark, n.seq, n.topic
 	for p := range c.parts {
 		from, to := &n.parts[p], &c.parts[p]
 		to.items, to.told, to.counted = slices.Clone(from.items), from.told, from.counted
@@ -178,7 +177,7 @@ func (n *node) hearFacts(partition uint16, facts *trace.Facts) uint64 {
 	p := &n.parts[partition]
 	n.seq++
 	p.counted++
-	news := trace.News{Origin: n.id, Mark: n.mark, Own: p.counted}
+	news := trace.News{Origin: n.id, Mark: n.mark, Own: p.counted, At: time.Now().UnixMilli()}
 	if len(facts.Events) > 0 {
 		news.Waybill = facts.Events[0].Waybill
 	} else {
@@ -190,12 +189,47 @@ func (n *node) hearFacts(partition uint16, facts *trace.Facts) uint64 {
 	return p.counted
 }
 
-func (n *node) Node() trace.Origin { return n.id }
-
-func (n *node) Marked(mark uint64) bool {
+// hearFrom makes the node hear so many things from others, all at once.
+func (n *node) hearFrom(partition uint16, changes int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.marks[mark]
+	for range changes {
+		n.seq++
+		n.parts[partition].items = append(n.parts[partition].items, trace.LoadItem{Seq: n.seq})
+	}
+	ring(n.parts[partition].bell)
+}
+
+func (n *node) Node() trace.Origin { return n.id }
+
+func (n *node) Numbered(partition uint16, own uint64) (mark uint64, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := &n.parts[partition]
+	if own == 0 || own > p.counted {
+		return 0, false
+	}
+	i := slices.IndexFunc(p.items, func(item trace.LoadItem) bool { return item.Own == own })
+	var news trace.News
+	if err := trace.DecodeNewsHead(&news, p.items[i].Value); err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return news.Mark, true
+}
+
+func (n *node) Topic() (string, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.topic, n.fails
+}
+
+func (n *node) SetTopic(topic string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fails == nil {
+		n.topic = topic
+	}
+	return n.fails
 }
 
 func (n *node) Counted(partition uint16) uint64 {
@@ -211,7 +245,7 @@ func (n *node) Place(partition uint16) (trace.Position, map[trace.Origin]trace.K
 }
 
 func (n *node) ApplyNews(_ context.Context, facts *trace.Facts, p *trace.Progress) error {
-	time.Sleep(n.slow)
+	time.Sleep(time.Duration(n.slow.Load()))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fails != nil {
@@ -246,8 +280,16 @@ func (n *node) Next(partition uint16, records, bytes int) (load trace.Load, err 
 	}
 	p := &n.parts[partition]
 	load.Upto = p.told
+	passed := 0
 	for _, item := range p.items {
-		if item.Own <= p.told.Own {
+		if item.Seq <= p.told.Seq {
+			continue
+		}
+		if item.Own == 0 {
+			if passed++; n.steps > 0 && passed > n.steps {
+				break
+			}
+			load.Upto.Seq = item.Seq
 			continue
 		}
 		if slices.ContainsFunc(p.parked, func(parked trace.ParkedItem) bool { return parked.Seq == item.Seq }) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -72,12 +73,11 @@ func TestGap(t *testing.T) {
 		if s := stateOf(r, 3); s.LagSeconds < 1 || s.LagSeconds > 60 {
 			t.Errorf("it is %v seconds behind", s.LagSeconds)
 		}
-		var metrics strings.Builder
-		r.WriteMetrics(&metrics)
+		gauges := metricsOf(r)
 		for _, line := range []string{"waytrace_relay_connected 1", "waytrace_relay_partitions_stopped 1", "waytrace_relay_partitions_needing_clone 0",
-			`waytrace_relay_lag_records{partition="3"} 4`, `waytrace_relay_lag_records{partition="4"} 0`} {
-			if !strings.Contains(metrics.String(), line+"\n") {
-				t.Errorf("the metrics lack %s:\n%s", line, &metrics)
+			"waytrace_relay_topic_ready 1", "waytrace_relay_skipped_total 0", `waytrace_relay_lag_records{partition="3"} 4`, `waytrace_relay_lag_records{partition="4"} 0`} {
+			if !strings.Contains(gauges, line+"\n") {
+				t.Errorf("the metrics lack %s:\n%s", line, gauges)
 			}
 		}
 		for _, wrong := range []error{
@@ -107,6 +107,9 @@ func TestGap(t *testing.T) {
 		t.heardAll(b, 3, []string{"n 1", "n 2", "n 1", "n 5", "n 6", "n 2"})
 		if s := stateOf(r, 3); s.State != stateRunning || s.Reason != "" {
 			t.Errorf("it goes on, and is %+v", s)
+		}
+		if n := r.glance().Skipped; n != 2 {
+			t.Errorf("%d numbers were passed by a word, want 3 and 4", n)
 		}
 	})
 }
@@ -162,7 +165,7 @@ func TestRecordsThatStop(t *testing.T) {
 		{"garbage", trace.LoadItem{Value: []byte("not a message")}, "", []string{"cannot be read", "--offset 3"}},
 		{"nothing", trace.LoadItem{Value: []byte{}}, "", []string{"cannot be read", "--offset 3"}},
 		{"an unknown kind", news(func(*trace.News, *trace.Facts) {}), "booking", []string{"upgrade this node", `"booking"`, "--offset 3"}},
-		{"no kind", news(func(*trace.News, *trace.Facts) {}), "none", []string{"upgrade this node", "--offset 3"}},
+		{"no kind", news(func(*trace.News, *trace.Facts) {}), "none", []string{"cannot be read", "no header kind", "--offset 3"}},
 		{"a newer form", trace.LoadItem{Value: []byte{0x08, 99}}, "", []string{"upgrade this node", "form 99"}},
 		{"a newer field", func() trace.LoadItem {
 			item := news(func(*trace.News, *trace.Facts) {})
@@ -354,6 +357,190 @@ func TestTopicMadeAnew(t *testing.T) {
 	}
 }
 
+// A topic that was made anew, and is longer, between two questions: no request fails, and
+// perhaps no number is missing.
+func TestTopicMadeAnewUnseen(t *testing.T) {
+	for _, c := range []struct {
+		gap  bool
+		rest time.Duration // since the last look at the anchor, or the start
+	}{{false, 0}, {false, 10 * time.Second}, {true, 0}, {true, 10 * time.Second}} {
+		t.Run(fmt.Sprintf("gap %t after %s", c.gap, c.rest), func(t *testing.T) {
+			inWorld(t, func(t *world) {
+				gap := c.gap
+				b := newNode(2)
+				r := t.join(b)
+				t.put(3, stranger, 70, 1, 2)
+				t.heardAll(b, 3, texts("n", 1, 2))
+				time.Sleep(c.rest)
+				b.slow.Store(int64(500 * time.Millisecond))
+				t.put(3, stranger, 70, 3)
+				time.Sleep(300 * time.Millisecond) // the third is at the store
+				if err := t.DeleteTopic(topic); err != nil {
+					t.Fatal(err)
+				}
+				if err := t.CreateTopic(topic, trace.Partitions, nil); err != nil {
+					t.Fatal(err)
+				}
+				t.putEventually(3, 8, 80, 1)
+				t.put(3, 8, 80, 2, 3)
+				if gap {
+					t.put(3, stranger, 70, 5)
+				} else {
+					t.put(3, stranger, 70, 4)
+				}
+				b.slow.Store(0)
+				t.stopped(r, 3, stateNeedsClone, "another record is at offset", "made anew")
+				if got := b.heard(3); len(got) > 4 || gap && len(got) > 3 {
+					t.Errorf("%q came in", got)
+				}
+				t.shipsStill(b, 3)
+			})
+		})
+	}
+}
+
+// A log that is as long again as it was, for the broker that did not know all is no leader
+// any more, is read on; it is no other one.
+func TestShorterForAWhile(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		t.Run(fmt.Sprintf("same %t", same), func(t *testing.T) {
+			inWorld(t, func(t *world) {
+				b := newNode(2)
+				t.put(3, stranger, 70, 1, 2, 3)
+				r := t.join(b)
+				t.heardAll(b, 3, texts("n", 1, 3))
+				if err := t.DeleteTopic(topic); err != nil {
+					t.Fatal(err)
+				}
+				if err := t.CreateTopic(topic, trace.Partitions, nil); err != nil {
+					t.Fatal(err)
+				}
+				t.putEventually(3, stranger, 70, 1)
+				t.stopped(r, 3, stateNeedsClone, "ends at offset 1", "shows that nothing waits: stop this node, move its directory away, and run `waytrace clone --from URL`",
+					"waytrace relay skip --all --offset 0")
+				t.until("its lag grows", func() bool { return stateOf(r, 3).LagSeconds > 1 })
+				if same {
+					t.put(3, stranger, 70, 2, 3, 4)
+					t.heardAll(b, 3, texts("n", 1, 4))
+					if err := r.Ready(); err != nil {
+						t.Error(err)
+					}
+				} else {
+					t.put(3, 8, 80, 1, 2, 3)
+					t.until("known to be another", func() bool { return strings.Contains(stateOf(r, 3).Reason, "another record is at offset 2") })
+					t.stopped(r, 3, stateNeedsClone, "waytrace relay skip --all --offset 0")
+				}
+			})
+		})
+	}
+}
+
+// All partitions that need a clone go on by one word, and no others.
+func TestSkipAll(t *testing.T) {
+	inWorld(t, func(t *world) {
+		b := newNode(2)
+		r := t.join(b)
+		for p := range uint16(4) {
+			t.put(p, stranger, 70, 1, 2, 3)
+			t.heardAll(b, p, texts("n", 1, 3))
+		}
+		if err := r.SkipAll(t.Context(), 0); !errors.Is(err, trace.ErrInvalid) {
+			t.Errorf("nothing needs it: %v", err)
+		}
+		t.put(5, stranger, 70, 2)
+		t.stopped(r, 5, stateStopped, "is missing")
+		if err := t.DeleteTopic(topic); err != nil {
+			t.Fatal(err)
+		}
+		if err := t.CreateTopic(topic, trace.Partitions, nil); err != nil {
+			t.Fatal(err)
+		}
+		for p := range uint16(4) {
+			t.stopped(r, p, stateNeedsClone)
+		}
+		if err := r.SkipAll(t.Context(), 1); !errors.Is(err, trace.ErrInvalid) {
+			t.Errorf("behind the log's end: %v", err)
+		}
+		if err := r.SkipAll(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		for p := range uint16(4) {
+			t.until("running", func() bool { return stateOf(r, p).State == stateRunning })
+			t.putEventually(p, stranger, 70, 4)
+			t.heardAll(b, p, texts("n", 1, 4))
+		}
+		t.stopped(r, 5, stateStopped)
+	})
+}
+
+// How far it is behind is told by when things were heard, whenever they were shipped; and
+// all reasons to stop are counted from 0.
+func TestLagIsSinceItWasHeard(t *testing.T) {
+	inWorld(t, func(t *world) {
+		old := newNode(8)
+		old.hear(3, "one")
+		old.hear(3, "two")
+		old.hear(4, "one")
+		r := t.join(newNode(2))
+		for _, reason := range reasons {
+			if !strings.Contains(exposed(), `waytrace_relay_stops_total{reason="`+reason+`"}`) {
+				t.Errorf("%s is not counted", reason)
+			}
+		}
+		time.Sleep(time.Hour)
+		slow := newNode(9)
+		slow.slow.Store(int64(time.Minute))
+		s := t.join(slow)
+		t.putItem(4, trace.LoadItem{Key: number(4, 0), Value: old.parts[4].items[0].Value})
+		t.until("being applied", func() bool { return stateOf(s, 4).LagSeconds >= 3600 })
+		t.putItem(3, old.parts[3].items[1]) // the first is missing
+		t.stopped(r, 3, stateStopped, "is missing")
+		if s := stateOf(r, 3); s.LagSeconds < 3600 {
+			t.Errorf("it is %v seconds behind", s.LagSeconds)
+		}
+	})
+}
+
+// exposed are all counters as text.
+func exposed() string {
+	var s strings.Builder
+	metrics.WritePrometheus(&s, false)
+	return s.String()
+}
+
+// A reader without work asks once a second.
+func TestIdleReaders(t *testing.T) {
+	inWorld(t, func(t *world) {
+		r := t.join(newNode(2))
+		t.until("ready", func() bool { return r.Ready() == nil })
+		requests := t.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Count: -1, Observe: true})
+		time.Sleep(10 * time.Second)
+		if n := requests.Hits(); n > 16*11 || n < 16*9 {
+			t.Errorf("%d requests of 16 readers in ten seconds", n)
+		}
+		if s := r.glance(); !s.Connected {
+			t.Error("it does not count as connected")
+		}
+		// What comes is there at once all the same.
+		start := time.Now()
+		a := newNode(1)
+		if err := t.join(a).Replicated(t.Context(), 1<<4); err != nil {
+			t.Fatal(err)
+		}
+		a.hear(4, "one")
+		t.until("shipped", func() bool { return a.Bookmark(4).Own == 1 })
+		if took := time.Since(start); took > 200*time.Millisecond {
+			t.Errorf("a node that starts ships after %s", took)
+		}
+		start = time.Now()
+		t.put(3, stranger, 70, 1)
+		t.until("heard", func() bool { return stateOf(r, 3).Offset == 1 })
+		if took := time.Since(start); took > 200*time.Millisecond {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 // A broker that says for a moment that it is not as far yet is not believed at once.
 func TestOutOfRangeForAMoment(t *testing.T) {
 	inWorld(t, func(t *world) {
@@ -446,7 +633,6 @@ func TestTwinDirectories(t *testing.T) {
 				twin := a.copied()
 				a.restart()
 				twin.mark += 100 // its start writes another mark
-				twin.marks[twin.mark] = true
 				first, second := t.join(a), t.join(twin)
 				t.until("both at work", func() bool {
 					return stateOf(first, 3).State == stateRunning && stateOf(second, 3).State == stateRunning
@@ -519,6 +705,75 @@ func TestOlderThanItsLog(t *testing.T) {
 			t.Error("it is ready")
 		}
 	})
+}
+
+// Once a twin is met nothing is written any more of what was read.
+func TestTwinIsNotNoted(t *testing.T) {
+	inWorld(t, func(t *world) {
+		a := newNode(1)
+		r := t.join(a)
+		a.hear(3, "one")
+		t.until("noted", func() bool { _, known, _ := a.Place(3); return known[1].Own == 1 })
+		a.hear(3, "two")
+		t.until("read", func() bool { return stateOf(r, 3).Offset == 2 })
+		t.put(3, 1, 999, 3)
+		<-r.Fatal()
+		r.Close()
+		if _, known, _ := a.Place(3); known[1].Own != 1 {
+			t.Errorf("it noted %+v", known)
+		}
+	})
+}
+
+// Nor may one that has given out as many numbers as its log has, or more: what its former
+// self told under them it lacks. Nothing of what it met is noted.
+func TestOlderThanItsLogAndAsLong(t *testing.T) {
+	for _, halted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("halted %t", halted), func(t *testing.T) {
+			inWorld(t, func(t *world) {
+				a := newNode(1)
+				r := t.join(a)
+				a.hear(3, "one")
+				t.until("read", func() bool { return stateOf(r, 3).Offset == 1 })
+				time.Sleep(3 * time.Second)
+				r.Close()
+				backup := a.copied()
+				log := 2
+				if halted { // before it has met that
+					t.put(3, stranger, 70, 2)
+					log = 3
+				}
+				r = t.join(a)
+				a.hear(3, "two")
+				t.until("shipped", func() bool { return len(t.log(3)) == log })
+				r.Close()
+
+				backup.restart()
+				for range 5 {
+					backup.hear(3, "another two")
+				}
+				r = t.join(backup)
+				select {
+				case err := <-r.Fatal():
+					if text := err.Error(); !strings.Contains(text, "waytrace restore") || strings.HasSuffix(text, ": invalid") {
+						t.Errorf("it ended with %v", err)
+					}
+				case <-time.After(time.Minute):
+					t.Fatal("it goes on")
+				}
+				if s := r.glance(); s.Fatal == "" || strings.HasSuffix(s.Fatal, ": invalid") {
+					t.Errorf("it says %q", s.Fatal)
+				}
+				r.Close()
+				if _, known, _ := backup.Place(3); known[1].Own != 1 {
+					t.Errorf("it noted %+v", known)
+				}
+				if n := len(t.log(3)); n != log {
+					t.Errorf("the log has %d records", n)
+				}
+			})
+		})
+	}
 }
 
 // The same where the partition cannot be read on: its own records are looked for all the

@@ -55,7 +55,10 @@ func TestReal(t *testing.T) {
 	r := openReal(t, a, s)
 	openReal(t, b, s)
 	a.hear(3, "one")
-	eventually(t, "told how to make the topic", func() bool { return strings.Contains(r.glance().LastError, "kafka-topics.sh") })
+	eventually(t, "told how to make the topic", func() bool {
+		s := r.glance()
+		return s.Connected && s.TopicState == topicMissing && strings.Contains(s.Trouble, "kafka-topics.sh")
+	})
 	report, err := CheckTopic(t.Context(), s)
 	if err != nil || !strings.Contains(levels(report)[Broken], "is not there") {
 		t.Errorf("found %+v, %v", report, err)
@@ -130,6 +133,7 @@ func TestRealTopicMadeAnew(t *testing.T) {
 			if _, err := admin.client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{s.Topic}}); err != nil {
 				t.Fatal(err)
 			}
+			eventually(t, "missed", func() bool { return reader.glance().TopicState == topicMissing })
 			eventually(t, "made anew", func() bool {
 				res, err := admin.client.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{
 					Topics: []kafka.TopicConfig{{Topic: s.Topic, NumPartitions: trace.Partitions, ReplicationFactor: 1}}})
@@ -157,6 +161,47 @@ func TestRealTopicMadeAnew(t *testing.T) {
 	}
 }
 
+// What was heard long ago, or by a clock that was ahead, is of the moment that it is
+// shipped, which Kafka takes and keeps.
+func TestRealTimes(t *testing.T) {
+	s := real(t)
+	makeTopic(t, s.Brokers, s.Topic)
+	a := newNode(1)
+	for i, off := range []time.Duration{-8 * 24 * time.Hour, 0, 2 * time.Hour} {
+		a.hear(3, fmt.Sprint(i))
+		a.parts[3].items[i].At += off.Milliseconds()
+	}
+	r := openReal(t, a, s)
+	eventually(t, "shipped", func() bool { return a.Bookmark(3).Own == 3 })
+	var in fetched
+	if err := r.broker.Fetch(t.Context(), 3, 0, fetchBytes, &in); err != nil {
+		t.Fatal(err)
+	}
+	for i := range in.records {
+		if age := time.Since(time.UnixMilli(in.records[i].at)); age < -time.Minute || age > time.Minute {
+			t.Errorf("record %d is %s old to Kafka", i, age)
+		}
+	}
+}
+
+// A real Kafka that wants neither TLS nor a login says so to who brings one.
+func TestRealPlain(t *testing.T) {
+	s := real(t)
+	secure, login := s, s
+	secure.TLS = true
+	if _, err := CheckTopic(t.Context(), secure); err == nil || !strings.Contains(err.Error(), "speak TLS here (kafka.tls)") {
+		t.Errorf("with TLS: %v", err)
+	}
+	for _, login.SASL = range []string{"plain", "scram-sha-256"} {
+		login.User, login.Password = "u", "p"
+		if _, err := CheckTopic(t.Context(), login); err == nil || !strings.Contains(err.Error(), "kafka.sasl") {
+			t.Errorf("%s: %v", login.SASL, err)
+		} else {
+			t.Log(err)
+		}
+	}
+}
+
 // KAFKA_SASL_BROKERS names a real Kafka that wants TLS and a login: those that are right
 // get in, and those that are wrong hear why.
 func TestRealLogins(t *testing.T) {
@@ -176,6 +221,10 @@ func TestRealLogins(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "kafka.password") || !errors.Is(err, kafka.SASLAuthenticationFailed) {
 			t.Errorf("%s with a wrong password: %v", s.SASL, err)
 		}
+	}
+	s.CA = ""
+	if _, err := CheckTopic(t.Context(), s); err == nil || !strings.Contains(err.Error(), "name the file of its authority in kafka.ca") {
+		t.Errorf("its authority is not trusted: %v", err)
 	}
 	s.TLS = false
 	if _, err := CheckTopic(t.Context(), s); err == nil || !strings.Contains(err.Error(), "kafka.tls") {

@@ -23,11 +23,17 @@
 // that it has of every node, is written in the same batch as the facts, so a record is
 // applied once whenever the node crashes. What is missing is never passed over: the
 // partition stops, and goes on when an operator says so.
+//
+// # The topic
+//
+// A directory belongs to the first topic that it works with, by name and cluster: how far
+// it is means nothing in another. While the topic is another one, is not there or has too
+// few partitions, nothing is shipped or read, and the status says what would help.
 package relay
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -39,8 +45,9 @@ import (
 // A Store is where facts come from and go to; store.Store is one.
 type Store interface {
 	Node() trace.Origin
-	// Marked reports whether a mark is of one of this node's starts.
-	Marked(mark uint64) bool
+	// Numbered says which start of this node gave an own number of a partition out; not
+	// ok where none did.
+	Numbered(partition uint16, own uint64) (mark uint64, ok bool)
 	// Counted is the highest own number that a partition has given out.
 	Counted(partition uint16) uint64
 	// Place is how far a partition of the topic was read.
@@ -48,6 +55,10 @@ type Store interface {
 	// ApplyNews merges facts of other nodes, and p in the same batch; it returns when
 	// that is synced. facts may be empty. After an error they are the store's.
 	ApplyNews(ctx context.Context, facts *trace.Facts, p *trace.Progress) error
+	// Topic is which topic the directory belongs to, "" where it has none yet.
+	Topic() (string, error)
+	// SetTopic notes it, and returns when that is synced.
+	SetTopic(topic string) error
 }
 
 // An Outbox is what the store holds for other nodes; store.Outbox is one.
@@ -56,7 +67,7 @@ type Outbox interface {
 	Bookmark(partition uint16) trace.Bookmark
 	// Next is what comes behind the bookmark, so many records or bytes of it or a
 	// little more; nothing of it can be lost any more by a crash. What was parked
-	// comes as a void.
+	// comes as a void. Without items there is more to ask for where Upto moved.
 	Next(partition uint16, records, bytes int) (trace.Load, error)
 	// Told moves the bookmark.
 	Told(partition uint16, to trace.Bookmark) error
@@ -83,7 +94,8 @@ type Relay struct {
 	giveUp   context.CancelFunc
 	work     sync.WaitGroup
 	closing  sync.Once
-	checked  chan struct{} // closed once the topic was found to be as it must be
+	topic    *footing
+	look     chan struct{} // rings when the topic is to be looked at again
 	fatal    chan error
 	dead     atomic.Pointer[error]
 
@@ -111,7 +123,10 @@ func Open(store Store, outbox Outbox, s Settings) (*Relay, error) {
 func open(store Store, outbox Outbox, b *broker, s Settings) (*Relay, error) {
 	r := &Relay{
 		store: store, outbox: outbox, broker: b, maxLag: int64(s.MaxLag), log: s.Log,
-		checked: make(chan struct{}), fatal: make(chan error, 1), opened: time.Now(),
+		topic: newFooting(), look: make(chan struct{}, 1), fatal: make(chan error, 1), opened: time.Now(),
+	}
+	for _, reason := range reasons {
+		stops(reason)
 	}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	r.applying, r.giveUp = context.WithCancel(context.Background())
@@ -125,7 +140,7 @@ func open(store Store, outbox Outbox, b *broker, s Settings) (*Relay, error) {
 		}
 		r.readers[p], r.shippers[p] = rd, newShipper(r, p, rd.seen)
 	}
-	r.work.Go(r.check)
+	r.work.Go(r.watch)
 	for p := range trace.Partitions {
 		r.work.Go(r.readers[p].run)
 		r.work.Go(r.shippers[p].run)
@@ -151,8 +166,8 @@ func (r *Relay) Close() error {
 }
 
 // Fatal gives the reason why this node must not go on, if there ever is one: another
-// has its id, its directory is older than what it told, or the topic is another one.
-// Nothing is shipped or read any more then.
+// has its id, or its directory is older than what it told. Nothing is shipped or read any
+// more then.
 func (r *Relay) Fatal() <-chan error { return r.fatal }
 
 // die ends the work, and says why.
@@ -164,54 +179,29 @@ func (r *Relay) die(err error) {
 	}
 }
 
-// check waits until the topic is there, and says in the log what is wrong with it.
-func (r *Relay) check() {
-	var retry backoff
-	for r.ctx.Err() == nil {
-		report, err := r.broker.Check(r.ctx)
-		if err != nil {
-			r.failed("metadata", err)
-			r.pause(retry.next())
-			continue
-		}
-		r.reached()
-		missing := false
-		for _, f := range report.Findings {
-			switch {
-			case f.Level == Broken && f.Command == "":
-				r.die(fmt.Errorf("kafka: topic %s: %s: %w", report.Topic, f.Text, trace.ErrInvalid))
-				return
-			case f.Level == Broken:
-				missing = true
-				r.failed("metadata", fmt.Errorf("%w: create it: %s", errNoTopic, f.Command))
-			case f.Level == Risky:
-				r.log.Warn("relay: the topic is not as it should be", "topic", report.Topic, "what", f.Text, "help", f.Command)
-			}
-		}
-		if !missing {
-			close(r.checked)
-			return
-		}
-		r.pause(retry.next())
-	}
-}
-
 // Replicated waits until Kafka has all that the store holds of some partitions, a bit
-// each, at this moment. The error is of kind ErrUnavailable: ctx ended first, or the
-// relay closes.
+// each, at this moment. The error is of kind ErrUnavailable: ctx ended first, the relay
+// closes, or something of it will never be shipped.
 func (r *Relay) Replicated(ctx context.Context, partitions uint16) error {
-	var tips [trace.Partitions]uint64
+	var from, tips [trace.Partitions]uint64
 	for p, s := range r.shippers {
 		if partitions>>p&1 == 0 {
 			continue
 		}
-		tips[p] = r.outbox.Tip(uint16(p))
+		from[p], tips[p] = r.outbox.Bookmark(uint16(p)).Seq, r.outbox.Tip(uint16(p))
 		s.hurry.Add(1)
 		defer s.hurry.Add(-1)
 		ring(s.hurried)
 	}
 	for p, s := range r.shippers {
-		if partitions>>p&1 != 0 && !s.passed(ctx, tips[p]) {
+		if partitions>>p&1 == 0 {
+			continue
+		}
+		switch err := s.passed(ctx, from[p], tips[p]); {
+		case errors.Is(err, errVoid):
+			return trace.Problemf(trace.ErrUnavailable, "not_replicated",
+				"it is stored here, and Kafka does not take it or what came with it: other nodes lack it (waytrace relay parked)")
+		case err != nil:
 			return trace.Problemf(trace.ErrUnavailable, "not_replicated",
 				"it is stored here, and Kafka has not taken it in time: it will be shipped, and may be sent again without harm")
 		}
@@ -227,11 +217,14 @@ const lonely = 10 * time.Second
 // kind ErrUnavailable.
 func (r *Relay) Ready() error {
 	if err := r.dead.Load(); err != nil {
-		return fmt.Errorf("%w: %w", *err, trace.ErrUnavailable)
+		return say(trace.ErrUnavailable, "%v", *err)
+	}
+	if state, trouble := r.topic.what(); state == topicOther || state == topicNarrow {
+		return say(trace.ErrUnavailable, "%s", trouble)
 	}
 	for _, rd := range r.readers {
 		if h := rd.halted.Load(); h != nil && h.state == stateNeedsClone {
-			return fmt.Errorf("partition %d of the topic cannot be read on: %s: %s: %w", rd.p, h.why, h.help, trace.ErrUnavailable)
+			return say(trace.ErrUnavailable, "partition %d of the topic cannot be read on: %s: %s", rd.p, h.why, h.help)
 		}
 	}
 	lag, known := r.catchUp()
@@ -239,9 +232,9 @@ func (r *Relay) Ready() error {
 	case r.caughtUp.Load():
 		return nil
 	case known:
-		return fmt.Errorf("catching up, %d records behind: %w", lag, trace.ErrUnavailable)
+		return say(trace.ErrUnavailable, "catching up, %d records behind", lag)
 	}
-	return fmt.Errorf("asking Kafka how far behind this node is: %w", trace.ErrUnavailable)
+	return say(trace.ErrUnavailable, "asking Kafka how far behind this node is")
 }
 
 // catchUp gives how many records of all partitions were not read yet, known once each

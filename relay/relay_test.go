@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"waytrace/trace"
 )
 
 // What one node was the first to hear comes to the other, once and in order, both ways.
@@ -70,16 +69,16 @@ func TestKafkaComesLater(t *testing.T) {
 
 // refuse makes Kafka break off every connection until the returned function is called.
 func (w *world) refuse() (stop func()) {
-	over := false
+	var over atomic.Bool
 	w.ControlKey(-1, func(kmsg.Request) (kmsg.Response, error, bool) {
-		if over {
+		if over.Load() {
 			w.DropControl()
 			return nil, nil, false
 		}
 		w.KeepControl()
 		return nil, net.ErrClosed, true
 	})
-	return func() { over = true }
+	return func() { over.Store(true) }
 }
 
 // An outage in the middle takes no node down, and nothing is lost.
@@ -117,7 +116,7 @@ func TestCatchingUp(t *testing.T) {
 			t.put(3, stranger, 70, t.count(50)...)
 		}
 		b := newNode(2)
-		b.slow = 12 * time.Second
+		b.slow.Store(int64(12 * time.Second))
 		s := t.settings()
 		s.MaxLag = 100
 		r := t.joinAs(b, s)
@@ -212,48 +211,4 @@ func TestClose(t *testing.T) {
 			})
 		}
 	}
-}
-
-// A topic with another number of partitions is another topic.
-func TestWrongPartitions(t *testing.T) {
-	inWorld(t, func(t *world) {
-		if err := t.CreateTopic("other", 8, nil); err != nil {
-			t.Fatal(err)
-		}
-		s := t.settings()
-		s.Topic = "other"
-		a := newNode(1)
-		a.hear(3, "one")
-		r := t.joinAs(a, s)
-		select {
-		case err := <-r.Fatal():
-			if !strings.Contains(err.Error(), "8 partitions") || !strings.Contains(err.Error(), "16") {
-				t.Errorf("it ended with %v", err)
-			}
-		case <-time.After(time.Minute):
-			t.Fatal("it goes on")
-		}
-		if info := t.PartitionInfo("other", 3); info.HighWatermark != 0 {
-			t.Error("it was shipped to")
-		}
-	})
-}
-
-// A topic that is not there is waited for, and the log says how to make it.
-func TestTopicIsMissing(t *testing.T) {
-	inWorld(t, func(t *world) {
-		s := t.settings()
-		s.Topic = "later"
-		a := newNode(1)
-		a.hear(3, "one")
-		r := t.joinAs(a, s)
-		time.Sleep(20 * time.Second)
-		if s := r.glance(); !strings.Contains(s.LastError, "kafka-topics.sh --bootstrap-server") || !strings.Contains(s.LastError, "--create --topic later --partitions 16") {
-			t.Errorf("it says %q", s.LastError)
-		}
-		if err := t.CreateTopic("later", trace.Partitions, nil); err != nil {
-			t.Fatal(err)
-		}
-		t.until("shipped", func() bool { return a.Bookmark(3).Own == 1 })
-	})
 }

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"waytrace/trace"
 )
 
 // reached notes that Kafka has answered.
@@ -19,8 +21,8 @@ func (r *Relay) quiet() time.Duration {
 	return time.Since(r.opened) - time.Duration(r.contact.Load())
 }
 
-// silence is how long nothing must come before Kafka counts as away. Readers ask four
-// times a second.
+// silence is how long nothing must come before Kafka counts as away. Readers ask every
+// second.
 const silence = 5 * time.Second
 
 // failed counts an error that is met by trying again, and logs one of each kind now and
@@ -32,10 +34,10 @@ func (r *Relay) failed(request string, err error) {
 	kind := errorKind(err)
 	failures(request, kind).Inc()
 	if r.said.due(request+" "+kind, err) {
-		r.log.Warn("relay: a request failed, it is tried again for ever", "request", request, "err", err)
+		r.log.Warn("relay: a request failed, it is tried again for ever", "request", request, "err", trace.Words(err))
 	}
 	if r.quiet() >= silence && r.lost.CompareAndSwap(false, true) {
-		r.log.Error("relay: Kafka does not answer; what is pushed is stored, and shipped when it is back", "err", err)
+		r.log.Error("relay: Kafka does not answer; what is pushed is stored, and shipped when it is back", "err", trace.Words(err))
 	}
 }
 
@@ -44,6 +46,7 @@ type complaints struct {
 	mu   sync.Mutex
 	when map[string]time.Time
 	last string
+	at   time.Time // of last
 }
 
 // complainEvery is how often one kind of error is logged.
@@ -52,7 +55,7 @@ const complainEvery = time.Minute
 func (c *complaints) due(kind string, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last = err.Error()
+	c.last, c.at = trace.Words(err), time.Now().UTC()
 	if t, ok := c.when[kind]; ok && time.Since(t) < complainEvery {
 		return false
 	}
@@ -63,11 +66,15 @@ func (c *complaints) due(kind string, err error) bool {
 	return true
 }
 
-// latest is the text of the last error.
-func (c *complaints) latest() string {
+// latest is the text of the last error, and when it was; nil where there was none.
+func (c *complaints) latest() (string, *time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last
+	if c.last == "" {
+		return "", nil
+	}
+	at := c.at
+	return c.last, &at
 }
 
 // pause sleeps, unless the relay closes.

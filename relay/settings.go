@@ -64,7 +64,7 @@ func (s *Settings) tls() (*tls.Config, error) {
 			return nil, fmt.Errorf("kafka: %w", err)
 		}
 		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("kafka: %s holds no certificate: %w", s.CA, trace.ErrInvalid)
+			return nil, say(trace.ErrInvalid, "kafka.ca: %s holds no certificate", s.CA)
 		}
 	}
 	if s.Cert != "" || s.Key != "" {
@@ -88,11 +88,11 @@ func (s *Settings) login() (sasl.Mechanism, error) {
 	case "scram-sha-512":
 		algorithm = scram.SHA512
 	default:
-		return nil, fmt.Errorf("kafka: login by %q: use none, plain, scram-sha-256 or scram-sha-512: %w", s.SASL, trace.ErrInvalid)
+		return nil, say(trace.ErrInvalid, "kafka.sasl is %q: use none, plain, scram-sha-256 or scram-sha-512", s.SASL)
 	}
 	m, err := scram.Mechanism(algorithm, s.User, s.Password)
 	if err != nil {
-		return nil, fmt.Errorf("kafka: user or password cannot be used for %s: %w: %w", s.SASL, err, trace.ErrInvalid)
+		return nil, say(trace.ErrInvalid, "kafka.user or kafka.password cannot be used for %s: %v", s.SASL, err)
 	}
 	return m, nil
 }

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,7 @@ type shipper struct {
 
 	mu    sync.Mutex
 	moved chan struct{} // closed when the bookmark moves; nil while nobody looks
+	voids []voided      // those that somebody may ask after
 
 	singly int // so many records go one by one, for together Kafka did not take them
 }
@@ -40,12 +43,9 @@ func newShipper(r *Relay, p uint16, gate <-chan struct{}) *shipper {
 	return &shipper{r: r, p: p, gate: gate, hurried: make(chan struct{}, 1)}
 }
 
-// run ships until the relay closes.
+// run ships until the relay closes. Before the gate opens, and while the topic is none to
+// work with, it passes over what is not to be shipped, else that would count as waiting.
 func (s *shipper) run() {
-	select {
-	case <-s.gate:
-	case <-s.r.ctx.Done():
-	}
 	var retry backoff
 	var left time.Time // when the last batch did
 	full := false
@@ -64,10 +64,13 @@ func (s *shipper) run() {
 			continue
 		}
 		if len(load.Items) == 0 {
-			full = false
-			s.told(load.Upto)
-			s.wait()
+			if full = s.told(load.Upto); !full {
+				s.wait()
+			}
 			continue
+		}
+		if !s.may() {
+			continue // later, more may have come
 		}
 		if s.parkLargest(load.Items) {
 			continue
@@ -83,6 +86,7 @@ func (s *shipper) run() {
 			size += len(load.Items[i].Value)
 			if load.Items[i].Void {
 				shippedVoids.Inc()
+				s.void(load.Items[i].Seq)
 			}
 		}
 		shippedRecords.Add(len(load.Items))
@@ -110,6 +114,23 @@ func (s *shipper) linger(left time.Time) {
 	}
 }
 
+// may waits until shipping is allowed. It reports whether it was at once.
+func (s *shipper) may() bool {
+	for _, open := range [...]<-chan struct{}{s.gate, s.r.topic.ready()} {
+		select {
+		case <-open:
+			continue
+		default:
+		}
+		select {
+		case <-open:
+		case <-s.r.ctx.Done():
+		}
+		return false
+	}
+	return true
+}
+
 // wait returns when there may be more.
 func (s *shipper) wait() {
 	select {
@@ -119,11 +140,12 @@ func (s *shipper) wait() {
 }
 
 // ship sends one batch until Kafka has acknowledged it, and reports whether it has: not
-// when the relay closes, nor when Kafka will never take it and it must be loaded anew.
+// when the relay closes, when the topic is none to work with any more, nor when Kafka
+// will never take it and it must be loaded anew.
 func (s *shipper) ship(items []trace.LoadItem) bool {
 	defer took(shipDuration, time.Now())
 	var retry backoff
-	for {
+	for s.r.topic.holds() {
 		err := s.r.broker.Produce(s.r.ctx, s.p, items)
 		if err == nil {
 			s.r.reached()
@@ -149,6 +171,7 @@ func (s *shipper) ship(items []trace.LoadItem) bool {
 			return false
 		}
 	}
+	return false
 }
 
 // parkLargest parks the first record that is too large to be shipped at all, and reports
@@ -182,13 +205,15 @@ func (s *shipper) park(item *trace.LoadItem, reason string) {
 		"waybill", item.Key, "partition", s.p, "reason", reason, "help", "waytrace relay parked")
 }
 
-// told moves the bookmark, and wakes who waits for it.
-func (s *shipper) told(to trace.Bookmark) {
-	if to == s.r.outbox.Bookmark(s.p) {
-		return
+// told moves the bookmark, and wakes who waits for it. It reports whether it has moved.
+func (s *shipper) told(to trace.Bookmark) bool {
+	before := s.r.outbox.Bookmark(s.p)
+	if to == before {
+		return false
 	}
 	if err := s.r.outbox.Told(s.p, to); err != nil {
 		s.r.failed("outbox", err)
+		s.r.pause(shortestPause)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,6 +221,38 @@ func (s *shipper) told(to trace.Bookmark) {
 		close(s.moved)
 		s.moved = nil
 	}
+	return s.r.outbox.Bookmark(s.p) != before
+}
+
+// A voided change was told as nothing.
+type voided struct {
+	seq uint64
+	at  time.Time
+}
+
+// lately is how long who asks after a change whether it was shipped hears that it was
+// void: they ask when the store has it, and by then it may have gone by.
+const lately = time.Second
+
+// errVoid is the answer to them.
+var errVoid = errors.New("it was told as nothing")
+
+// void notes that a change was told as nothing, before the bookmark passes it.
+func (s *shipper) void(seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.voids = slices.DeleteFunc(s.voids, func(v voided) bool { return time.Since(v.at) > time.Minute })
+	s.voids = append(s.voids, voided{seq, time.Now()})
+}
+
+// anyVoid reports whether something behind one change and up to another was void, or was
+// lately.
+func (s *shipper) anyVoid(behind, upto uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.voids, func(v voided) bool {
+		return v.seq <= upto && (v.seq > behind || time.Since(v.at) <= lately)
+	})
 }
 
 // next is closed when the bookmark moves after this call.
@@ -208,20 +265,24 @@ func (s *shipper) next() <-chan struct{} {
 	return s.moved
 }
 
-// passed waits until the bookmark has passed a change. It reports whether it has: not
-// when ctx ended, or the relay closes, before.
-func (s *shipper) passed(ctx context.Context, seq uint64) bool {
+// passed waits until the bookmark, which was at from, has passed a change. The error says
+// that it has not, when ctx ended or the relay closes, or errVoid that something between
+// was told as nothing.
+func (s *shipper) passed(ctx context.Context, from, seq uint64) error {
 	for {
 		moved := s.next()
 		if s.r.outbox.Bookmark(s.p).Seq >= seq {
-			return true
+			if s.anyVoid(from, seq) {
+				return errVoid
+			}
+			return nil
 		}
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return false
+			return ctx.Err()
 		case <-s.r.ctx.Done():
-			return false
+			return s.r.ctx.Err()
 		}
 	}
 }

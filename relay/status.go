@@ -8,13 +8,17 @@ import (
 
 // A Status is what an operator wants to know of the relay at a glance.
 type Status struct {
-	Topic      string            `json:"topic"`
-	Connected  bool              `json:"connected"` // Kafka answers
-	CatchingUp bool              `json:"catching_up"`
-	Fatal      string            `json:"fatal,omitempty"`      // why nothing is shipped or read any more
-	LastError  string            `json:"last_error,omitempty"` // of a request, perhaps long ago
-	Parked     int               `json:"parked"`               // records that could not be shipped
-	Partitions []PartitionStatus `json:"partitions"`
+	Topic       string            `json:"topic"`
+	TopicState  string            `json:"topic_state"`       // "asking", "ready", "missing", "narrow" or "other"
+	Trouble     string            `json:"trouble,omitempty"` // why nothing is shipped or read, and what would help
+	Connected   bool              `json:"connected"`         // Kafka answers
+	CatchingUp  bool              `json:"catching_up"`
+	Fatal       string            `json:"fatal,omitempty"`      // why nothing is shipped or read any more
+	LastError   string            `json:"last_error,omitempty"` // of a request
+	LastErrorAt *time.Time        `json:"last_error_at,omitempty"`
+	Parked      int               `json:"parked"`  // records that could not be shipped
+	Skipped     uint64            `json:"skipped"` // numbers that were passed by an operator's word, since the start
+	Partitions  []PartitionStatus `json:"partitions"`
 }
 
 // A PartitionStatus is how far one partition is, both ways.
@@ -26,7 +30,7 @@ type PartitionStatus struct {
 	Offset     int64   `json:"offset"`      // of the record that is read next
 	End        int64   `json:"end"`         // of the log
 	Lag        int64   `json:"lag_records"` // those not read yet
-	LagSeconds float64 `json:"lag_seconds"` // how old the oldest of them is
+	LagSeconds float64 `json:"lag_seconds"` // how old the oldest of them is, or for how long it is not read
 	State      string  `json:"state"`       // "starting", "running", "stopped" or "needs clone"
 	Reason     string  `json:"reason,omitempty"`
 	Help       string  `json:"help,omitempty"` // what makes it go on
@@ -49,13 +53,16 @@ func (r *Relay) Status() (Status, error) {
 func (r *Relay) glance() Status {
 	s := Status{
 		Topic: r.broker.topic, Connected: r.contact.Load() != 0 && r.quiet() < silence,
-		CatchingUp: !r.caughtUp.Load(), LastError: r.said.latest(),
+		CatchingUp: !r.caughtUp.Load(),
 	}
+	s.TopicState, s.Trouble = r.topic.what()
+	s.LastError, s.LastErrorAt = r.said.latest()
 	if err := r.dead.Load(); err != nil {
-		s.Fatal = (*err).Error()
+		s.Fatal = trace.Words(*err)
 	}
 	for i := range r.readers {
 		s.Partitions = append(s.Partitions, r.readers[i].status())
+		s.Skipped += r.readers[i].skipped.Load()
 	}
 	return s
 }

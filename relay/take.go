@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,7 +22,11 @@ type batch struct {
 
 // take adds a record, or says why the reader must not pass it.
 func (b *batch) take(rec *record) *halt {
-	if rec.kind != trace.KindWaybill && rec.kind != trace.KindVoid {
+	switch rec.kind {
+	case trace.KindWaybill, trace.KindVoid:
+	case "":
+		return b.unreadable(rec.offset, rec.offset+1, rec.at, "it has no header "+trace.KindHeader+", so no waytrace wrote it")
+	default:
 		return b.newer(rec, fmt.Sprintf("a record of kind %q", rec.kind))
 	}
 	var news trace.News
@@ -56,7 +61,7 @@ func (b *batch) take(rec *record) *halt {
 		if err := b.decode(rec, &news); err != nil {
 			return b.wrong(rec, err)
 		}
-		b.made = append(b.made, rec.at)
+		b.made = append(b.made, cmp.Or(news.At, rec.at))
 	}
 	b.changed[news.Origin] = k
 	b.behind(rec, &news)
@@ -94,20 +99,21 @@ func (b *batch) behind(rec *record, news *trace.News) {
 	b.next = trace.Position{Offset: rec.offset + 1, Last: stamp(news)}
 }
 
-// mine checks a record under this node's own id: it must be one that this directory
-// knows to have told.
+// mine checks a record under this node's own id: this directory must have given out its
+// number, and in the same start. Else it says something that this directory lacks, and
+// must not be passed by.
 func (rd *reader) mine(news *trace.News) error {
-	s := rd.r.store
-	if !s.Marked(news.Mark) {
-		return fmt.Errorf("partition %d of the topic has number %d of node %s under a start that this directory never had: "+
-			"it is a copy of another node's, or older than what it told before. "+
-			"Stop the copy and run `waytrace restore` on it, which gives it a new id: %w",
-			rd.p, news.Own, news.Origin, trace.ErrInvalid)
-	}
-	if counted := s.Counted(rd.p); news.Own > counted {
-		return fmt.Errorf("this directory is older than its log: partition %d of the topic has number %d of node %s, which counts to %d here. "+
-			"Run `waytrace restore` on it, which gives it a new id: %w",
-			rd.p, news.Own, news.Origin, counted, trace.ErrInvalid)
+	mark, given := rd.r.store.Numbered(rd.p, news.Own)
+	switch {
+	case !given:
+		return say(trace.ErrInvalid, "this directory is older than its log: partition %d of the topic has number %d of node %s, which counts to %d here. "+
+			"Stop the node and run `waytrace restore` on the directory: it gets a new id, and then reads what it lacks",
+			rd.p, news.Own, news.Origin, rd.r.store.Counted(rd.p))
+	case mark != news.Mark:
+		return say(trace.ErrInvalid, "partition %d of the topic has number %d of node %s, and this directory gave that number to something else: "+
+			"two directories have this id, or this one is older than its log. "+
+			"Stop the node and run `waytrace restore` on the directory, and on the copy if there is one: each gets a new id, and then reads what it lacks",
+			rd.p, news.Own, news.Origin)
 	}
 	return nil
 }
@@ -118,8 +124,8 @@ func (b *batch) note(news *trace.News) error {
 	before := k.Own
 	switch k.Take(news.Own, news.Mark) {
 	case trace.Twin:
-		return fmt.Errorf("partition %d of the topic has number %d of this node, %s, under two of its starts: its disk lost what it had synced. "+
-			"Run `waytrace restore` on the directory, which gives it a new id: %w", b.p, news.Own, news.Origin, trace.ErrInvalid)
+		return say(trace.ErrInvalid, "partition %d of the topic has number %d of this node, %s, under two of its starts: its disk lost what it had synced. "+
+			"Stop the node and run `waytrace restore` on the directory: it gets a new id, and then reads what it lacks", b.p, news.Own, news.Origin)
 	case trace.Gap:
 		// An operator skipped them, or the log lost them: others stop there, not we.
 		b.r.log.Error("relay: the log has not all of what this node told", "partition", b.p, "from", before+1, "to", news.Own-1,
@@ -133,7 +139,7 @@ func (b *batch) note(news *trace.News) error {
 
 func (b *batch) gap(rec *record, news *trace.News, before uint64) *halt {
 	return &halt{
-		state: stateStopped, reason: "gap", origin: news.Origin, own: news.Own, at: rec.at,
+		state: stateStopped, reason: "gap", origin: news.Origin, own: news.Own, at: madeAt(rec),
 		why: fmt.Sprintf("number %d of node %s is missing before offset %d, and all up to %d", before+1, news.Origin, rec.offset, news.Own-1),
 		help: fmt.Sprintf("clone this node anew, or go on without them: waytrace relay skip %d --origin %s --to %d",
 			b.p, news.Origin, news.Own),
@@ -142,9 +148,9 @@ func (b *batch) gap(rec *record, news *trace.News, before uint64) *halt {
 
 func (b *batch) twin(rec *record, news *trace.News) *halt {
 	return &halt{
-		state: stateStopped, reason: "twin", origin: news.Origin, own: news.Own, at: rec.at,
+		state: stateStopped, reason: "twin", origin: news.Origin, own: news.Own, at: madeAt(rec),
 		why: fmt.Sprintf("number %d of node %s came twice, at offset %d under another start: two nodes have this id", news.Own, news.Origin, rec.offset),
-		help: fmt.Sprintf("stop one of the two and run `waytrace restore` on it, then take both: waytrace relay skip %d --origin %s --to %d",
+		help: fmt.Sprintf("stop both and run `waytrace restore` on each, then take what both told: waytrace relay skip %d --origin %s --to %d",
 			b.p, news.Origin, news.Own),
 	}
 }
@@ -152,9 +158,9 @@ func (b *batch) twin(rec *record, news *trace.News) *halt {
 // wrong is a record that cannot be taken for what it should be.
 func (b *batch) wrong(rec *record, err error) *halt {
 	if errors.Is(err, trace.ErrNewer) {
-		return b.newer(rec, err.Error())
+		return b.newer(rec, trace.Words(err))
 	}
-	return b.unreadable(rec.offset, rec.at, err.Error())
+	return b.unreadable(rec.offset, rec.offset+1, rec.at, trace.Words(err))
 }
 
 func (b *batch) newer(rec *record, what string) *halt {
@@ -165,12 +171,23 @@ func (b *batch) newer(rec *record, what string) *halt {
 	}
 }
 
-func (rd *reader) unreadable(offset, at int64, why string) *halt {
+// unreadable is a record at an offset that cannot be read; it goes on at next.
+func (rd *reader) unreadable(offset, next, at int64, why string) *halt {
 	return &halt{
 		state: stateStopped, reason: "unreadable", at: at,
 		why:  fmt.Sprintf("the record at offset %d cannot be read: %s", offset, why),
-		help: fmt.Sprintf("pass it, and what it says stays unknown here: waytrace relay skip %d --offset %d", rd.p, offset+1),
+		help: fmt.Sprintf("pass it, and what it says stays unknown here: waytrace relay skip %d --offset %d", rd.p, next),
 	}
+}
+
+// madeAt is when a record's node numbered it, or else when Kafka got it, milliseconds
+// since 1970.
+func madeAt(rec *record) int64 {
+	var news trace.News
+	if trace.DecodeNewsHead(&news, rec.value) != nil {
+		return rec.at
+	}
+	return cmp.Or(news.At, rec.at)
 }
 
 // stampOf tells a record from others; 0 is one that cannot be read.

@@ -37,8 +37,8 @@ const (
 	Broken       // a node cannot work with this topic
 )
 
-// retention is how long the topic should keep records: as long as a node may be away
-// and still catch up.
+// retention is how long the topic should keep records, from when they were shipped: as
+// long as a node may be away and still catch up.
 const retention = 7 * 24 * time.Hour
 
 // largest is the batch that the topic must take: one record of the largest that is
@@ -59,38 +59,99 @@ func CheckTopic(ctx context.Context, s Settings) (Report, error) {
 // Check is CheckTopic.
 func (b *broker) Check(ctx context.Context) (Report, error) {
 	report := Report{Topic: b.topic}
-	m, err := b.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{b.topic}})
+	v, err := b.look(ctx)
 	if err != nil {
-		return report, b.explain(ctx, b.unwelcome(err))
+		return report, err
 	}
-	report.Brokers = len(m.Brokers)
-	topic := m.Topics[0]
-	switch {
-	case errors.Is(topic.Error, kafka.UnknownTopicOrPartition):
-		report.note(Broken, createCommand(b.addresses, b.topic, len(m.Brokers)), "topic %s is not there", b.topic)
+	report.Brokers = v.brokers
+	if v.missing {
+		report.note(Broken, createCommand(b.addresses, b.topic, v.brokers), "topic %s is not there", b.topic)
 		return report, nil
-	case topic.Error != nil:
-		return report, b.explain(ctx, topic.Error)
 	}
-	report.partitions(topic.Partitions)
-	report.replicas(topic.Partitions)
+	b.width(&report, len(v.partitions))
+	report.replicas(v.partitions)
 	if err := b.settings(ctx, &report); err != nil {
 		report.note(Risky, "", "the topic's settings cannot be read, so nobody looks at them (may the user DESCRIBE_CONFIGS it?): %v", err)
 	}
 	return report, nil
 }
 
+// A view is the topic as the cluster has it.
+type view struct {
+	id         string // the cluster's id, and the topic's name behind a slash
+	brokers    int    // that are up
+	missing    bool
+	partitions []kafka.Partition
+}
+
+// look reads the topic; once Kafka has answered, what it said last is in memory. The
+// error says why Kafka could not be asked.
+func (b *broker) look(ctx context.Context) (v view, err error) {
+	m, err := b.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{b.topic}})
+	if err != nil {
+		return v, b.explain(ctx, b.unwelcome(bare(err)))
+	}
+	topic := m.Topics[0]
+	v = view{id: m.ClusterID + "/" + b.topic, brokers: len(m.Brokers), partitions: topic.Partitions}
+	switch {
+	case errors.Is(topic.Error, kafka.UnknownTopicOrPartition):
+		v.missing = true
+	case topic.Error != nil:
+		return v, b.explain(ctx, topic.Error)
+	}
+	return v, nil
+}
+
+// strayed is errStrayed where the brokers are not of the cluster that was accepted: their
+// addresses are another's now.
+func (b *broker) strayed(ctx context.Context) error {
+	home := b.home.Load()
+	if home == nil {
+		return nil
+	}
+	m, err := b.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{b.topic}})
+	if err == nil && m.ClusterID+"/"+b.topic != *home {
+		return errStrayed
+	}
+	return nil
+}
+
+// greet asks a broker for something that is not in memory.
+func (b *broker) greet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	res, err := b.client.ApiVersions(ctx, &kafka.ApiVersionsRequest{})
+	if err == nil {
+		err = res.Error
+	}
+	return err
+}
+
+// topicName names a topic for people, by its id.
+func topicName(id string) string {
+	cluster, topic, _ := strings.Cut(id, "/")
+	return fmt.Sprintf("topic %s of Kafka cluster %s", topic, cluster)
+}
+
 func (r *Report) note(level Level, command, format string, args ...any) {
 	r.Findings = append(r.Findings, Finding{level, fmt.Sprintf(format, args...), command})
 }
 
-func (r *Report) partitions(all []kafka.Partition) {
-	if n := len(all); n == trace.Partitions {
+// width judges the number of partitions.
+func (b *broker) width(r *Report, n int) {
+	switch {
+	case n == trace.Partitions:
 		r.note(Fine, "", "%d partitions", n)
-	} else {
-		r.note(Broken, "", "%d partitions, and all nodes count on %d: name another topic (kafka.topic), and create it with %d",
-			n, trace.Partitions, trace.Partitions)
+	case n < trace.Partitions:
+		r.note(Broken, b.widenCommand(), "%s", narrow(n))
+	default:
+		r.note(Risky, "", "%d partitions, of which nodes use the first %d", n, trace.Partitions)
 	}
+}
+
+// narrow says that there are too few partitions.
+func narrow(n int) string {
+	return fmt.Sprintf("%d partitions, and all nodes count on %d", n, trace.Partitions)
 }
 
 func (r *Report) replicas(all []kafka.Partition) {
@@ -117,7 +178,7 @@ func (r *Report) replicas(all []kafka.Partition) {
 // settings looks at the topic's own, and at the brokers' where it has none of its own.
 func (b *broker) settings(ctx context.Context, r *Report) error {
 	names := []string{"cleanup.policy", "retention.ms", "retention.bytes", "min.insync.replicas", "max.message.bytes",
-		"unclean.leader.election.enable", "message.timestamp.type"}
+		"unclean.leader.election.enable"}
 	res, err := b.client.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
 		ResourceType: kafka.ResourceTypeTopic, ResourceName: b.topic, ConfigNames: names,
 	}}})
@@ -171,10 +232,6 @@ func (b *broker) setting(r *Report, name, value string) {
 		if value != "false" {
 			should, why = "false", "what was acknowledged may be lost when a broker fails"
 		}
-	case "message.timestamp.type":
-		if value != "CreateTime" {
-			should, why = "CreateTime", "lag in seconds is counted from when a node heard something"
-		}
 	}
 	if should == "" {
 		r.note(Fine, "", "%s is %s", name, value)
@@ -182,6 +239,11 @@ func (b *broker) setting(r *Report, name, value string) {
 	}
 	r.note(Risky, fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s --add-config %s=%s",
 		b.addresses, b.topic, name, should), "%s is %s, should be %s: %s", name, value, should, why)
+}
+
+// widenCommand is what an operator types to give the topic the partitions that it lacks.
+func (b *broker) widenCommand() string {
+	return fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --alter --topic %s --partitions %d", b.addresses, b.topic, trace.Partitions)
 }
 
 // createCommand is what an operator types to make the topic, with as many replicas as

@@ -20,16 +20,18 @@ func (w *world) client() *broker {
 	return b
 }
 
-// put writes records of a foreign node into the topic: text i under the number i, so
-// that holes and repeats can be made.
+// put writes records of a foreign node into the topic: text i under the number i, so that
+// holes and repeats can be made.
 func (w *world) put(partition uint16, origin trace.Origin, mark uint64, owns ...uint64) {
 	w.Helper()
+	number := number(partition, 0)
+	var items []trace.LoadItem
 	for _, own := range owns {
-		news := trace.News{Origin: origin, Mark: mark, Own: own}
-		facts := factsOf(number(partition, 0), texts("n", int(own), int(own))[0])
-		news.Waybill = facts.Events[0].Waybill
-		w.putItem(partition, trace.LoadItem{Own: own, Key: news.Number, Value: news.Append(nil, facts)})
+		news := trace.News{Waybill: trace.Waybill{Number: number, Carrier: "sf"}, Origin: origin, Mark: mark, Own: own}
+		value := news.Append(nil, factsOf(number, texts("n", int(own), int(own))[0]))
+		items = append(items, trace.LoadItem{Own: own, Key: number, Value: value})
 	}
+	w.putItem(partition, items...)
 }
 
 func (w *world) putItem(partition uint16, items ...trace.LoadItem) {
@@ -60,7 +62,7 @@ func (w *world) log(partition uint16) (lines []line) {
 	}
 	var in fetched
 	for from < end {
-		if err := b.Fetch(context.Background(), partition, from, &in); err != nil {
+		if err := b.Fetch(context.Background(), partition, from, fetchBytes, &in); err != nil {
 			w.Fatal(err)
 		}
 		for i := range in.records {

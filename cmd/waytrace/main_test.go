@@ -94,7 +94,7 @@ func TestVersion(t *testing.T) {
 	status, out, err := runs(t, "version")
 	lines := strings.Split(out, "\n")
 	if status != 0 || err != "" || len(lines) != 4 || lines[0] != "waytrace dev" ||
-		!strings.HasPrefix(lines[1], "go1.") || !strings.Contains(lines[1], "/") || lines[2] != "data directory form 2" {
+		!strings.HasPrefix(lines[1], "go1.") || !strings.Contains(lines[1], "/") || lines[2] != "data directory form 3" {
 		t.Errorf("status %d, stdout %q, stderr %q", status, out, err)
 	}
 }

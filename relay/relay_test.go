@@ -97,7 +97,7 @@ func TestOutage(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if s := r.glance(); s.Connected || s.Partitions[3].Waiting != 59 {
+		if s := r.glance(); s.Connected || s.Partitions[3].Waiting != 59 || s.LastError == "" || strings.Contains(s.LastError, "(*Client)") {
 			t.Errorf("in the outage it is %+v", s)
 		}
 		stop()

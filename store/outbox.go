@@ -31,7 +31,8 @@ type Outbox struct {
 	flushing sync.Mutex // held by who writes bookmarks
 	flushed  time.Time  // when they were written last; under flushing
 	dirty    atomic.Bool
-	later    atomic.Bool // they will be written in a moment
+	later    atomic.Bool // they will be written in a moment, when soon fires
+	soon     *time.Timer
 }
 
 // An outboxPart is one partition of the outbox.
@@ -74,6 +75,8 @@ func (s *Store) OpenOutbox() (*Outbox, error) {
 	}
 	defer s.leave()
 	o := &Outbox{store: s}
+	o.soon = time.AfterFunc(flushEvery, o.flushLater)
+	o.soon.Stop()
 	for n := range uint16(trace.Partitions) {
 		p := &o.parts[n]
 		p.bell, p.parked = make(chan struct{}, 1), make(map[uint64]bool)
@@ -247,7 +250,7 @@ func (o *Outbox) Told(partition uint16, b trace.Bookmark) error {
 	}
 	if !due {
 		if o.later.CompareAndSwap(false, true) { // for there may be no next
-			time.AfterFunc(flushEvery, o.flushLater)
+			o.soon.Reset(flushEvery)
 		}
 		return nil
 	}
@@ -303,6 +306,7 @@ func (o *Outbox) putBookmarks(b *pebble.Batch) {
 // Close writes the bookmarks. The outbox must not be used any more.
 func (o *Outbox) Close() error {
 	o.store.outbox.CompareAndSwap(o, nil)
+	o.soon.Stop()
 	if err := o.store.enter(); err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func (a *admin) doors(g *guards) []door {
 		{method: "GET", path: "/relay/parked", guard: operator, handle: a.relayParked},
 		{method: "POST", path: "/relay/skip", guard: operator, handle: a.relaySkip},
 		{method: "POST", path: "/relay/adopt", guard: operator, handle: a.relayAdopt},
+		{method: "POST", path: "/relay/forget", guard: operator, handle: a.relayForget},
 		{method: "GET", path: "/cluster", guard: sister(a.key, operator), handle: clusterReport(a.node.cluster)},
 		{method: "POST", path: "/checkpoint", guard: operator, handle: a.checkpoint},
 		{method: "GET", path: "/debug/pprof/", guard: operator, handle: profiles},

@@ -183,6 +183,17 @@ func (a *admin) relayAdopt(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
 	return a.obeyed(ctx, r.Adopt(wait))
 }
 
+// relayForget is an operator's word: this node ships no more, and keeps nothing for that.
+func (a *admin) relayForget(ctx *fasthttp.RequestCtx, _ trace.Asker) error {
+	if _, err := parameters(ctx); err != nil {
+		return err
+	}
+	if a.node.relay != nil {
+		return trace.Invalid("still_shipping", "", "this node ships to Kafka: take kafka.brokers out of its settings first")
+	}
+	return a.obeyed(ctx, a.store.ForgetOutbox())
+}
+
 func (a *admin) obeyed(ctx *fasthttp.RequestCtx, err error) error {
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ type RelayCmd struct {
 	Parked RelayParkedCmd `cmd:"" help:"List what could not be shipped, so that the other nodes lack it."`
 	Skip   RelaySkipCmd   `cmd:"" help:"Let a partition go on that has stopped, on your word."`
 	Adopt  RelayAdoptCmd  `cmd:"" help:"Take the topic of the settings for the node's own, on your word."`
+	Forget RelayForgetCmd `cmd:"" help:"Keep nothing for Kafka any more, on a node that ships no more."`
 }
 
 // Help is the example of --help.
@@ -229,6 +230,28 @@ func (c *RelayAdoptCmd) Run(ctx context.Context, std *streams) error {
 		return err
 	}
 	fmt.Fprintln(std.err, "the topic is the node's own now")
+	return nil
+}
+
+// RelayForgetCmd is `waytrace relay forget`.
+type RelayForgetCmd struct{ Operator }
+
+// Help is the example of --help.
+func (*RelayForgetCmd) Help() string {
+	return `A node keeps what Kafka has not yet, also while kafka.brokers is not set, for that may be a slip. Where
+it is to stay alone, this lets go of it. Should it ship again one day, the others are to be clones of it.
+
+Example:
+
+	waytrace relay forget`
+}
+
+// Run gives a daemon the word.
+func (c *RelayForgetCmd) Run(ctx context.Context, std *streams) error {
+	if _, err := c.ask(ctx, http.MethodPost, "/relay/forget"); err != nil {
+		return err
+	}
+	fmt.Fprintln(std.err, "nothing is kept for Kafka any more")
 	return nil
 }
 

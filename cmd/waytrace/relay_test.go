@@ -224,4 +224,12 @@ func TestAnotherTopic(t *testing.T) {
 		t.Fatal(said)
 	}
 	within(t, 10*time.Second, "it ships to the other topic", func() bool { return r.relayOf(t).Outbox.Records == 0 })
+	if status, _, said := runs(t, "relay", "forget", "--admin", r.admin); status != 1 || !strings.Contains(said, "take kafka.brokers out") {
+		t.Errorf("forget while it ships: %d %s", status, said)
+	}
+	r.close(t)
+	r = startOn(t, data)
+	if status, _, said := runs(t, "relay", "forget", "--admin", r.admin); status != 0 {
+		t.Errorf("forget: %d %s", status, said)
+	}
 }

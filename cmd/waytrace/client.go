@@ -105,52 +105,82 @@ const silenceLimit = time.Minute
 // until the daemon has done. It returns the last line, what was done. An answer
 // that is no stream is an error.
 func (c *client) follow(ctx context.Context, method, path string, take func(tally)) (done tally, err error) {
+	ended := false
+	err = c.lines(ctx, method, path, func(text []byte) error {
+		var line struct {
+			Progress, Done *tally
+			Error          *failure
+		}
+		if err := json.Unmarshal(text, &line); err != nil {
+			return fmt.Errorf("%s ended the answer before it had done: %w", c.base, inner(err))
+		}
+		switch {
+		case line.Error != nil:
+			return line.Error.asError()
+		case line.Done != nil:
+			done, ended = *line.Done, true
+			return errEnough
+		case line.Progress != nil:
+			take(*line.Progress)
+		}
+		return nil
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = errors.New("stopped; what was done stays done")
+	case err == nil && !ended:
+		err = fmt.Errorf("%s ended the answer before it had done", c.base)
+	}
+	return done, err
+}
+
+// lines asks for a stream of JSON values and hands them to take one by one, borrowed
+// until it returns; an error of take ends it, and errEnough without being one.
+func (c *client) lines(ctx context.Context, method, path string, take func(line []byte) error) (err error) {
 	asked, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	silent := time.AfterFunc(silenceLimit, func() {
 		stop(fmt.Errorf("%s has said nothing for %s: look at /ready", c.base, silenceLimit))
 	})
 	defer silent.Stop()
-	defer func() {
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			err = errors.New("stopped; what was done stays done")
-		case asked.Err() != nil:
-			err = context.Cause(asked)
-		}
-	}()
 	patient := c.http
 	patient.Timeout = 0
+	why := func(err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return errors.New("stopped")
+		case asked.Err() != nil:
+			return context.Cause(asked)
+		}
+		return err
+	}
 	response, err := c.ask(asked, &patient, method, path, "", nil)
 	if err != nil {
-		return done, err
+		return why(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		a, err := c.read(response)
 		if err != nil {
-			return done, err
+			return why(err)
 		}
-		return done, a.problem()
+		return &refused{a.status, a.problem()}
 	}
-	for lines := json.NewDecoder(response.Body); ; {
-		var line struct {
-			Progress, Done *tally
-			Error          *failure
+	for values := json.NewDecoder(response.Body); ; {
+		var line json.RawMessage
+		switch err := values.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return why(nil) // who stopped it hears no complaint about its end
+		case err != nil:
+			return why(fmt.Errorf("%s ended the answer before it had done: %w", c.base, inner(err)))
 		}
-		if err := lines.Decode(&line); err != nil {
-			return done, fmt.Errorf("%s ended the answer before it had done: %w", c.base, inner(err))
+		silent.Stop() // what is made of it may take its time
+		if err := take(line); errors.Is(err, errEnough) {
+			return nil
+		} else if err != nil {
+			return why(err)
 		}
 		silent.Reset(silenceLimit)
-		switch {
-		case line.Error != nil:
-			return done, fmt.Errorf("the daemon gave up: %s: %s", plain(line.Error.Code), plain(line.Error.Detail))
-		case line.Done != nil:
-			return *line.Done, nil
-		case line.Progress != nil:
-			take(*line.Progress)
-		}
 	}
 }
 

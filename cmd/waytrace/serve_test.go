@@ -61,7 +61,9 @@ func startOn(t *testing.T, data string, flags ...string) *running {
 	lines := bufio.NewScanner(told)
 	var said []string
 	for len(said) < 4 && lines.Scan() {
-		said = append(said, lines.Text())
+		if strings.HasPrefix(lines.Text(), "waytrace: ") { // else it is the log's
+			said = append(said, lines.Text())
+		}
 	}
 	if len(said) < 4 {
 		t.Fatalf("the daemon did not start: %q", said)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -73,7 +72,7 @@ func (c *VerifyCmd) Run(ctx context.Context, std *streams) error {
 	defer daemon.close()
 	var done *store.Verified
 	b := newBar(std, 0)
-	err = daemon.lines(ctx, "/verify", func(line []byte) error {
+	err = daemon.lines(ctx, http.MethodGet, "/verify", func(line []byte) error {
 		var told struct {
 			Progress, Done *store.Verified
 			Error          *failure
@@ -145,56 +144,6 @@ func say(std *streams, done *store.Verified) error {
 // asError is a stream's failure as its reader tells it.
 func (f *failure) asError() error {
 	return fmt.Errorf("the daemon gave up: %s: %s", plain(f.Code), plain(f.Detail))
-}
-
-// lines asks for a stream of JSON values and hands them to take one by one, borrowed
-// until it returns; an error of take ends it, and errEnough without being one.
-func (c *client) lines(ctx context.Context, path string, take func(line []byte) error) (err error) {
-	asked, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	silent := time.AfterFunc(silenceLimit, func() {
-		stop(fmt.Errorf("%s has said nothing for %s: look at /ready", c.base, silenceLimit))
-	})
-	defer silent.Stop()
-	patient := c.http
-	patient.Timeout = 0
-	why := func(err error) error {
-		switch {
-		case ctx.Err() != nil:
-			return errors.New("stopped")
-		case asked.Err() != nil:
-			return context.Cause(asked)
-		}
-		return err
-	}
-	response, err := c.ask(asked, &patient, http.MethodGet, path, "", nil)
-	if err != nil {
-		return why(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		a, err := c.read(response)
-		if err != nil {
-			return why(err)
-		}
-		return &refused{a.status, a.problem()}
-	}
-	for values := json.NewDecoder(response.Body); ; {
-		var line json.RawMessage
-		switch err := values.Decode(&line); {
-		case errors.Is(err, io.EOF):
-			return why(nil) // who stopped it hears no complaint about its end
-		case err != nil:
-			return why(fmt.Errorf("%s ended the answer before it had done: %w", c.base, inner(err)))
-		}
-		silent.Stop() // what is made of it may take its time
-		if err := take(line); errors.Is(err, errEnough) {
-			return nil
-		} else if err != nil {
-			return why(err)
-		}
-		silent.Reset(silenceLimit)
-	}
 }
 
 // errEnough ends a stream of which nothing more is wanted.

@@ -333,7 +333,7 @@ type side struct {
 // digests asks one for digests, and wants the answer whole.
 func (s *side) digests(ctx context.Context, query url.Values, take func(*digestLine) error) error {
 	whole := false
-	err := s.lines(ctx, "/digests?"+query.Encode(), func(text []byte) error {
+	err := s.lines(ctx, http.MethodGet, "/digests?"+query.Encode(), func(text []byte) error {
 		var line digestLine
 		if err := json.Unmarshal(text, &line); err != nil {
 			return fmt.Errorf("%s does not answer as a daemon does: is this the admin listener?", s.base)

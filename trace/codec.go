@@ -3,7 +3,8 @@ package trace
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
+	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/VictoriaMetrics/easyproto"
@@ -77,35 +78,29 @@ func (f *Facts) Seal(e *Event, heard HLC) {
 
 // Append appends the event's stored form and sets its mark.
 func (e *Event) Append(dst []byte) []byte {
-	m := marshalers.Get()
-	defer marshalers.Put(m)
-	dst = e.appendCopy(dst, m)
-
-	m.Reset()
-	mm := m.MessageMarshaler()
+	dst = e.appendCopy(dst)
 	if e.TextEdits {
 		if len(e.Revisions) == 0 {
-			e.Text.marshal(mm, 0)
+			dst = e.Text.append(dst, 0)
 		}
 		for i := range e.Revisions {
-			e.Revisions[i].marshal(mm, e.Revisions[i].Heard)
+			dst = e.Revisions[i].append(dst, e.Revisions[i].Heard)
 		}
 	}
-	mm.AppendFixed64(fieldHeard, uint64(e.Heard))
+	dst = appendFixed64(dst, fieldHeard, uint64(e.Heard))
 	for _, r := range e.References {
-		rm := mm.AppendMessage(fieldReference)
-		rm.AppendString(referenceAccount, r.Account)
-		rm.AppendString(referenceText, r.Text)
+		dst = appendLen(dst, fieldReference, 2+lenOf(len(r.Account))+lenOf(len(r.Text)))
+		dst = appendText(dst, referenceAccount, r.Account)
+		dst = appendText(dst, referenceText, r.Text)
 	}
-	return m.Marshal(dst)
+	return dst
 }
 
 // appendCopy appends the fields that tell copies apart and sets the mark, which
 // is drawn from them.
-func (e *Event) appendCopy(dst []byte, m *easyproto.Marshaler) []byte {
+func (e *Event) appendCopy(dst []byte) []byte {
 	start := len(dst)
-	fields := e.copyFields(m.MessageMarshaler())
-	dst = m.Marshal(dst)
+	dst, fields := e.appendFields(dst)
 	e.Mark = Mark{Table: e.Table, Fields: fields, Hash: hash64(dst[start:])}
 	if e.TextEdits && len(e.Revisions) == 0 {
 		e.Mark.Text = e.Text.hash()
@@ -115,39 +110,38 @@ func (e *Event) appendCopy(dst []byte, m *easyproto.Marshaler) []byte {
 
 // mark sets the mark of an event that was decoded.
 func (e *Event) mark() {
-	m := marshalers.Get()
-	e.appendCopy(nil, m)
-	marshalers.Put(m)
+	var buf [512]byte
+	e.appendCopy(buf[:0])
 }
 
-// copyFields encodes what tells copies apart, and counts what was given.
-func (e *Event) copyFields(mm *easyproto.MessageMarshaler) (given uint8) {
+// appendFields encodes what tells copies apart, and counts what was given.
+func (e *Event) appendFields(dst []byte) (_ []byte, given uint8) {
 	text := func(field uint32, s string) {
 		if s != "" {
-			mm.AppendString(field, s)
+			dst = appendText(dst, field, s)
 			given++
 		}
 	}
 	number := func(field uint32, n uint32) {
 		if n != 0 {
-			mm.AppendUint32(field, n)
+			dst = appendNumber(dst, field, uint64(n))
 			given++
 		}
 	}
 	text(fieldSource, e.Source)
 	text(fieldCode, e.Code)
 	text(fieldReasonCode, e.ReasonCode)
-	if e.At.Raw != e.At.canonical() {
-		mm.AppendString(fieldRawTime, e.At.Raw)
+	if !e.At.isCanonical() {
+		dst = appendText(dst, fieldRawTime, e.At.Raw)
 	}
-	if e.At.Offset != 0 {
-		mm.AppendSint32(fieldOffset, int32(e.At.Offset))
+	if offset := int32(e.At.Offset); offset != 0 {
+		dst = appendNumber(dst, fieldOffset, uint64(uint32(offset<<1^offset>>31))) // sint32
 	}
 	if e.At.Zone != 0 {
-		mm.AppendUint32(fieldZone, uint32(e.At.Zone))
+		dst = appendNumber(dst, fieldZone, uint64(e.At.Zone))
 	}
 	if e.At.Precision != 0 {
-		mm.AppendUint32(fieldPrecision, uint32(e.At.Precision))
+		dst = appendNumber(dst, fieldPrecision, uint64(e.At.Precision))
 	}
 	text(fieldAddress, e.Place.Address)
 	text(fieldCity, e.Place.City)
@@ -157,34 +151,37 @@ func (e *Event) copyFields(mm *easyproto.MessageMarshaler) (given uint8) {
 	number(fieldStatus, uint32(e.Pair.Status))
 	text(fieldSub, e.Pair.Sub)
 	if e.Table != 0 {
-		mm.AppendUint32(fieldTable, e.Table)
+		dst = appendNumber(dst, fieldTable, uint64(e.Table))
 	}
 	text(fieldCarrierID, e.CarrierID)
 	text(fieldOperator, e.Operator)
 	number(fieldQuantity, e.Quantity)
 	text(fieldSignedBy, e.SignedBy)
 	if e.Latitude != 0 || e.Longitude != 0 {
-		mm.AppendDouble(fieldLatitude, e.Latitude)
-		mm.AppendDouble(fieldLongitude, e.Longitude)
+		dst = appendFixed64(dst, fieldLatitude, math.Float64bits(e.Latitude))
+		dst = appendFixed64(dst, fieldLongitude, math.Float64bits(e.Longitude))
 		given++
 	}
 	if e.TextEdits {
-		mm.AppendBool(fieldTextEdits, true)
+		dst = appendNumber(dst, fieldTextEdits, 1)
 	}
 	if e.Provisional {
-		mm.AppendBool(fieldProvisional, true)
+		dst = appendNumber(dst, fieldProvisional, 1)
 	}
 	text(fieldHint, e.Hint)
 	if e.Leg != (LegTo{}) {
-		e.Leg.marshal(mm.AppendMessage(fieldLeg))
+		m := marshalers.Get()
+		e.Leg.marshal(m.MessageMarshaler().AppendMessage(fieldLeg))
+		dst = m.Marshal(dst)
+		marshalers.Put(m)
 		given++
 	}
 	if !e.TextEdits {
 		if given += e.Text.given(); e.Text != (Text{}) {
-			e.Text.marshal(mm, 0)
+			dst = e.Text.append(dst, 0)
 		}
 	}
-	return given
+	return dst, given
 }
 
 func (t *Text) given() (n uint8) {
@@ -196,16 +193,28 @@ func (t *Text) given() (n uint8) {
 	return n
 }
 
-func (t *Text) marshal(mm *easyproto.MessageMarshaler, heard HLC) {
-	tm := mm.AppendMessage(fieldText)
-	for i, s := range [...]string{textText - 1: t.Text, textReason - 1: t.Reason, textEN - 1: t.EN, textZH - 1: t.ZH, textLang - 1: t.Lang} {
+// append appends the text as a field of an event, with a hearing unless that is 0.
+func (t *Text) append(dst []byte, heard HLC) []byte {
+	all := [...]string{textText - 1: t.Text, textReason - 1: t.Reason, textEN - 1: t.EN, textZH - 1: t.ZH, textLang - 1: t.Lang}
+	size := 0
+	for _, s := range all {
 		if s != "" {
-			tm.AppendString(uint32(i+1), s)
+			size += 1 + lenOf(len(s))
 		}
 	}
 	if heard != 0 {
-		tm.AppendFixed64(textHeard, uint64(heard))
+		size += 1 + 8
 	}
+	dst = appendLen(dst, fieldText, size)
+	for i, s := range all {
+		if s != "" {
+			dst = appendText(dst, uint32(i+1), s)
+		}
+	}
+	if heard != 0 {
+		dst = appendFixed64(dst, textHeard, uint64(heard))
+	}
+	return dst
 }
 
 // hash tells texts apart, whenever they were heard.
@@ -223,144 +232,54 @@ func hash64(b []byte) uint64 {
 	return binary.BigEndian.Uint64(sum[:8])
 }
 
+// isCanonical reports whether Raw need not be stored: it reads as canonical does.
+func (t *Time) isCanonical() bool {
+	raw := t.Raw
+	if len(raw) != len("2006-01-02 15:04:05") {
+		return raw == t.canonical()
+	}
+	if raw[4] != '-' || raw[7] != '-' || raw[10] != ' ' || raw[13] != ':' || raw[16] != ':' {
+		return false
+	}
+	again := Time{}
+	rest, ok := again.parse(raw)
+	// A leap second is read as the second before it.
+	return ok && rest == "" && again.Local == t.Local && raw[17] < '6'
+}
+
 // canonical is how Raw reads when it need not be stored.
 func (t Time) canonical() string {
 	var buf [32]byte
 	return string(appendLocal(buf[:0], t.Local, ' '))
 }
 
-// DecodeEvent reads an event from its stored form. local (see Time) and id are
-// from its key. Its strings lie in one copy of value, which is not kept. A value
-// that Append did not write is ErrInvalid.
-func DecodeEvent(e *Event, w Waybill, local int64, id ID, value []byte) error {
-	*e = Event{Waybill: w, ID: id, At: Time{Local: local}}
-	if err := e.decode(slices.Clone(value)); err != nil {
-		return fmt.Errorf("event %s of waybill %s: %w", id, w.Number, err)
-	}
-	return nil
+// The wire form of protobuf, field by field: an event is written for each hearing, and
+// easyproto keeps account of each of its fields before it writes any.
+const (
+	wireNumber  = 0
+	wireFixed64 = 1
+	wireLen     = 2
+)
+
+func appendNumber(dst []byte, field uint32, n uint64) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(field)<<3|wireNumber), n)
 }
 
-// decode reads the stored form; the event's strings refer into src.
-func (e *Event) decode(src []byte) error {
-	var texts []Text
-	err := eachField(src, func(fc *easyproto.FieldContext) (ok bool) {
-		switch fc.FieldNum {
-		case fieldSource:
-			e.Source, ok = fc.String()
-		case fieldCode:
-			e.Code, ok = fc.String()
-		case fieldReasonCode:
-			e.ReasonCode, ok = fc.String()
-		case fieldRawTime:
-			e.At.Raw, ok = fc.String()
-		case fieldOffset:
-			var n int32
-			n, ok = fc.Sint32()
-			e.At.Offset, ok = int16(n), ok && validOffset(int64(n))
-		case fieldZone:
-			var n uint32
-			n, ok = fc.Uint32()
-			e.At.Zone, ok = Zone(n), ok && n < uint32(zones)
-		case fieldPrecision:
-			var n uint32
-			n, ok = fc.Uint32()
-			e.At.Precision, ok = Precision(n), ok && n < uint32(precisions)
-		case fieldAddress:
-			e.Place.Address, ok = fc.String()
-		case fieldCity:
-			e.Place.City, ok = fc.String()
-		case fieldState:
-			e.Place.State, ok = fc.String()
-		case fieldCountry:
-			e.Place.Country, ok = fc.String()
-		case fieldPostal:
-			e.Place.Postal, ok = fc.String()
-		case fieldStatus:
-			var n uint32
-			n, ok = fc.Uint32()
-			e.Pair.Status, ok = Status(n), ok && n < uint32(statuses)
-		case fieldSub:
-			e.Pair.Sub, ok = fc.String()
-		case fieldTable:
-			e.Table, ok = fc.Uint32()
-		case fieldCarrierID:
-			e.CarrierID, ok = fc.String()
-		case fieldOperator:
-			e.Operator, ok = fc.String()
-		case fieldQuantity:
-			e.Quantity, ok = fc.Uint32()
-		case fieldSignedBy:
-			e.SignedBy, ok = fc.String()
-		case fieldLatitude:
-			e.Latitude, ok = fc.Double()
-			ok = ok && within(e.Latitude, 90)
-		case fieldLongitude:
-			e.Longitude, ok = fc.Double()
-			ok = ok && within(e.Longitude, 180)
-		case fieldTextEdits:
-			e.TextEdits, ok = fc.Bool()
-		case fieldHint:
-			e.Hint, ok = fc.String()
-		case fieldProvisional:
-			e.Provisional, ok = fc.Bool()
-		case fieldLeg:
-			ok = e.Leg.decode(fc) == nil
-		case fieldText:
-			var t Text
-			ok = t.decode(fc) == nil
-			texts = append(texts, t)
-		case fieldHeard:
-			var n uint64
-			n, ok = fc.Fixed64()
-			e.Heard = HLC(n)
-		case fieldReference:
-			var r Reference
-			ok = r.decode(fc) == nil
-			e.References = append(e.References, r)
-		}
-		return ok
-	})
-	if err != nil {
-		return err
-	}
-	if len(texts) > 0 {
-		e.Text = texts[len(texts)-1]
-	}
-	switch {
-	case len(texts) > 1 && !e.TextEdits:
-		return fmt.Errorf("several texts: %w", ErrInvalid)
-	case len(texts) > 1:
-		e.Revisions = texts
-	case e.Text.Heard != 0:
-		return fmt.Errorf("one text with a hearing of its own: %w", ErrInvalid)
-	}
-	if e.At.Raw == "" {
-		e.At.Raw = e.At.canonical()
-	}
-	return nil
+func appendFixed64(dst []byte, field uint32, n uint64) []byte {
+	return binary.LittleEndian.AppendUint64(binary.AppendUvarint(dst, uint64(field)<<3|wireFixed64), n)
 }
 
-func (t *Text) decode(in *easyproto.FieldContext) error {
-	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
-		switch fc.FieldNum {
-		case textText:
-			t.Text, ok = fc.String()
-		case textReason:
-			t.Reason, ok = fc.String()
-		case textEN:
-			t.EN, ok = fc.String()
-		case textZH:
-			t.ZH, ok = fc.String()
-		case textLang:
-			t.Lang, ok = fc.String()
-		case textHeard:
-			var n uint64
-			n, ok = fc.Fixed64()
-			t.Heard = HLC(n)
-		}
-		return ok
-	})
+// appendLen begins a field of so many bytes, which are to follow.
+func appendLen(dst []byte, field uint32, size int) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(field)<<3|wireLen), uint64(size))
 }
+
+func appendText(dst []byte, field uint32, s string) []byte {
+	return append(appendLen(dst, field, len(s)), s...)
+}
+
+// lenOf is how many bytes a length and what it counts take.
+func lenOf(n int) int { return (bits.Len(uint(n)|1)+6)/7 + n }
 
 func (l *LegTo) marshal(mm *easyproto.MessageMarshaler) {
 	if l.Number != "" {
@@ -372,58 +291,4 @@ func (l *LegTo) marshal(mm *easyproto.MessageMarshaler) {
 	if l.Role != Main {
 		mm.AppendUint32(legRole, uint32(l.Role))
 	}
-}
-
-func (l *LegTo) decode(in *easyproto.FieldContext) error {
-	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
-		switch fc.FieldNum {
-		case legNumber:
-			l.Number, ok = fc.String()
-		case legCarrier:
-			l.Carrier, ok = fc.String()
-		case legRole:
-			var n uint32
-			n, ok = fc.Uint32()
-			l.Role, ok = Role(n), ok && n < uint32(roles)
-		}
-		return ok
-	})
-}
-
-func (r *Reference) decode(in *easyproto.FieldContext) error {
-	return eachFieldIn(in, func(fc *easyproto.FieldContext) (ok bool) {
-		switch fc.FieldNum {
-		case referenceAccount:
-			r.Account, ok = fc.String()
-		case referenceText:
-			r.Text, ok = fc.String()
-		}
-		return ok
-	})
-}
-
-// eachField calls take for every field of a message; false stops it: a field
-// that is unknown, so written by a newer form, or of another type.
-func eachField(src []byte, take func(*easyproto.FieldContext) bool) error {
-	var fc easyproto.FieldContext
-	for len(src) > 0 {
-		rest, err := fc.NextField(src)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalid, err)
-		}
-		if !take(&fc) {
-			return fmt.Errorf("field %d is not of this form: %w", fc.FieldNum, ErrInvalid)
-		}
-		src = rest
-	}
-	return nil
-}
-
-// eachFieldIn does the same for a message within another.
-func eachFieldIn(in *easyproto.FieldContext, take func(*easyproto.FieldContext) bool) error {
-	src, ok := in.MessageData()
-	if !ok {
-		return fmt.Errorf("field %d is no message: %w", in.FieldNum, ErrInvalid)
-	}
-	return eachField(src, take)
 }

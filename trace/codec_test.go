@@ -11,6 +11,7 @@ import (
 
 	"github.com/VictoriaMetrics/easyproto"
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 // What Seal wrote is read back as what the dialect said, field by field.
@@ -110,6 +111,126 @@ func TestStoredForm(t *testing.T) {
 	if got := hex.EncodeToString(h.Append(nil)); got != head {
 		t.Errorf("head\n%s, want\n%s", got, head)
 	}
+}
+
+// What Append writes is what easyproto, which reads it, would write.
+func TestStoredFormIsProtobuf(t *testing.T) {
+	text := rapid.OneOf(rapid.Just(""), rapid.Just("深圳市"), rapid.StringMatching(`x{100,300}`))
+	number := rapid.OneOf(rapid.Just(uint32(0)), rapid.Uint32())
+	aText := rapid.Custom(func(t *rapid.T) Text {
+		return Text{text.Draw(t, "text"), text.Draw(t, "reason"), text.Draw(t, "en"), text.Draw(t, "zh"), text.Draw(t, "lang"), HLC(number.Draw(t, "heard"))}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		at, err := ParseLocal(rapid.SampledFrom([]string{"2026-02-27 10:00:00", "2026-02-27 10:00:60", "2026/02/27 10:00:00", "2026-02-27T10:00:00",
+			"2026-02-27 10:00", "2026-02-27 10:00:00.250", "2026-02-27 10:00:00.25", "2026-02-27"}).Draw(t, "at"), China, ZoneCarrier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at.Offset = rapid.Int16Range(-959, 959).Draw(t, "offset")
+		e := Event{
+			At: at, Source: text.Draw(t, "source"), Code: text.Draw(t, "code"), ReasonCode: text.Draw(t, "reason code"),
+			Place:    Place{text.Draw(t, "address"), text.Draw(t, "city"), text.Draw(t, "state"), text.Draw(t, "country"), text.Draw(t, "postal")},
+			Pair:     Pair{rapid.SampledFrom([]Status{Unknown, Delivered}).Draw(t, "status"), text.Draw(t, "sub")},
+			Table:    number.Draw(t, "table"),
+			Quantity: number.Draw(t, "quantity"), CarrierID: text.Draw(t, "id"), Operator: text.Draw(t, "operator"), SignedBy: text.Draw(t, "signed by"),
+			Longitude: float64(number.Draw(t, "longitude")), Provisional: rapid.Bool().Draw(t, "provisional"), Hint: text.Draw(t, "hint"),
+			Leg:       LegTo{Waybill{text.Draw(t, "leg"), text.Draw(t, "leg's carrier")}, rapid.SampledFrom([]Role{Main, Return}).Draw(t, "role")},
+			TextEdits: rapid.Bool().Draw(t, "edits"), Text: aText.Draw(t, "shown"), Heard: HLC(number.Draw(t, "heard")),
+		}
+		e.Text.Heard = 0
+		if e.TextEdits {
+			e.Revisions = rapid.SliceOfN(aText, 0, 3).Draw(t, "texts")
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "references") {
+			e.References = append(e.References, Reference{text.Draw(t, "account"), text.Draw(t, "reference")})
+		}
+		want := protobufOf(&e)
+		if got := e.Append([]byte("before")); string(got) != "before"+string(want) {
+			t.Fatalf("written\n%x, want\n%x", got[len("before"):], want)
+		}
+	})
+}
+
+// protobufOf encodes an event with easyproto.
+func protobufOf(e *Event) []byte {
+	m := marshalers.Get()
+	defer marshalers.Put(m)
+	mm := m.MessageMarshaler()
+	text := func(mm *easyproto.MessageMarshaler, field uint32, s string) {
+		if s != "" {
+			mm.AppendString(field, s)
+		}
+	}
+	number := func(mm *easyproto.MessageMarshaler, field, n uint32) {
+		if n != 0 {
+			mm.AppendUint32(field, n)
+		}
+	}
+	texts := func(t *Text, heard HLC) {
+		tm := mm.AppendMessage(fieldText)
+		text(tm, textText, t.Text)
+		text(tm, textReason, t.Reason)
+		text(tm, textEN, t.EN)
+		text(tm, textZH, t.ZH)
+		text(tm, textLang, t.Lang)
+		if heard != 0 {
+			tm.AppendFixed64(textHeard, uint64(heard))
+		}
+	}
+	text(mm, fieldSource, e.Source)
+	text(mm, fieldCode, e.Code)
+	text(mm, fieldReasonCode, e.ReasonCode)
+	if e.At.Raw != e.At.canonical() {
+		mm.AppendString(fieldRawTime, e.At.Raw)
+	}
+	if e.At.Offset != 0 {
+		mm.AppendSint32(fieldOffset, int32(e.At.Offset))
+	}
+	number(mm, fieldZone, uint32(e.At.Zone))
+	number(mm, fieldPrecision, uint32(e.At.Precision))
+	text(mm, fieldAddress, e.Place.Address)
+	text(mm, fieldCity, e.Place.City)
+	text(mm, fieldState, e.Place.State)
+	text(mm, fieldCountry, e.Place.Country)
+	text(mm, fieldPostal, e.Place.Postal)
+	number(mm, fieldStatus, uint32(e.Pair.Status))
+	text(mm, fieldSub, e.Pair.Sub)
+	number(mm, fieldTable, e.Table)
+	text(mm, fieldCarrierID, e.CarrierID)
+	text(mm, fieldOperator, e.Operator)
+	number(mm, fieldQuantity, e.Quantity)
+	text(mm, fieldSignedBy, e.SignedBy)
+	if e.Latitude != 0 || e.Longitude != 0 {
+		mm.AppendDouble(fieldLatitude, e.Latitude)
+		mm.AppendDouble(fieldLongitude, e.Longitude)
+	}
+	if e.TextEdits {
+		mm.AppendBool(fieldTextEdits, true)
+	}
+	if e.Provisional {
+		mm.AppendBool(fieldProvisional, true)
+	}
+	text(mm, fieldHint, e.Hint)
+	if e.Leg != (LegTo{}) {
+		lm := mm.AppendMessage(fieldLeg)
+		text(lm, legNumber, e.Leg.Number)
+		text(lm, legCarrier, e.Leg.Carrier)
+		number(lm, legRole, uint32(e.Leg.Role))
+	}
+	if len(e.Revisions) > 0 {
+		for i := range e.Revisions {
+			texts(&e.Revisions[i], e.Revisions[i].Heard)
+		}
+	} else if e.TextEdits || e.Text != (Text{}) {
+		texts(&e.Text, 0)
+	}
+	mm.AppendFixed64(fieldHeard, uint64(e.Heard))
+	for _, r := range e.References {
+		rm := mm.AppendMessage(fieldReference)
+		rm.AppendString(referenceAccount, r.Account)
+		rm.AppendString(referenceText, r.Text)
+	}
+	return m.Marshal(nil)
 }
 
 // A copy that differs in one field only is another value with another hash, but
@@ -305,7 +426,7 @@ func TestSubsInAHead(t *testing.T) {
 	for _, sub := range append(slices.Clone(subTable[:]), "x", "by_drone", strings.Repeat("z", MaxSub)) {
 		b := appendSub(nil, sub)
 		r := headReader{b: b}
-		if got := r.sub(); got != sub || r.bad || len(r.b) != 0 {
+		if got := r.sub(); got != sub || r.bad || r.left() != 0 {
 			t.Errorf("sub-status %q comes back as %q from %x", sub, got, b)
 		}
 		if _, known := subNumbers[sub]; known && len(b) > 2 {

@@ -136,6 +136,9 @@ func within(degrees, most float64) bool { return degrees >= -most && degrees <= 
 
 // checkTexts finds the first field that is too long or is not UTF-8.
 func (e *Event) checkTexts() (f Fault, ok bool) {
+	if e.textsFit() {
+		return Fault{}, true
+	}
 	for _, t := range [...]struct {
 		name, text string
 		most       int
@@ -157,6 +160,25 @@ func (e *Event) checkTexts() (f Fault, ok bool) {
 		}
 	}
 	return Fault{}, true
+}
+
+// textsFit reports whether checkTexts has nothing to find, as nearly always.
+func (e *Event) textsFit() bool {
+	t, p := &e.Text, &e.Place
+	for i := range e.References {
+		if !fits(e.References[i].Text, MaxField) {
+			return false
+		}
+	}
+	return fits(t.Text, MaxText) && fits(t.EN, MaxText) && fits(t.ZH, MaxText) && fits(t.Reason, MaxText) && fits(t.Lang, MaxField) &&
+		fits(e.Code, MaxField) && fits(e.ReasonCode, MaxField) &&
+		fits(p.Address, MaxField) && fits(p.City, MaxField) && fits(p.State, MaxField) && fits(p.Country, MaxField) && fits(p.Postal, MaxField) &&
+		fits(e.CarrierID, MaxField) && fits(e.Operator, MaxField) && fits(e.SignedBy, MaxField) && fits(e.Source, MaxField) &&
+		fits(e.At.Raw, MaxField) && fits(e.Hint, MaxField)
+}
+
+func fits(text string, most int) bool {
+	return text == "" || len(text) <= most && utf8.ValidString(text)
 }
 
 func checkText(name, text string, most int) (f Fault, ok bool) {

@@ -3,6 +3,7 @@ package trace
 import (
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // A Fault says why an item could not be understood. It is kept with the raw
@@ -37,12 +38,20 @@ type Facts struct {
 	// Judged: the facts come from another node, which has judged them.
 	Judged bool
 
-	open    bool   // the last list is being filled in
-	buf     []byte // of the events' values
-	scratch []byte
+	open       bool   // the last list is being filled in
+	buf        []byte // of the events' values
+	scratch    []byte
+	kept       []byte      // of Keep
+	references []Reference // of Refer
+	ids        []ID        // of the lists
 }
 
-// Reset empties f and keeps its memory.
+// mostKept is how much memory of each kind Reset keeps at most, in bytes: a push of
+// a hundred events needs less.
+const mostKept = 128 << 10
+
+// Reset empties f and keeps its memory, unless a push of an unusual size had made it
+// large. All that was borrowed from f is given back: strings in what Keep gave too.
 func (f *Facts) Reset() {
 	clear(f.Events)
 	clear(f.Lists)
@@ -50,8 +59,39 @@ func (f *Facts) Reset() {
 	clear(f.Records)
 	clear(f.Overrides)
 	clear(f.Faults)
-	*f = Facts{Events: f.Events[:0], Lists: f.Lists[:0], Legs: f.Legs[:0], Records: f.Records[:0],
-		Overrides: f.Overrides[:0], Faults: f.Faults[:0], buf: f.buf[:0], scratch: f.scratch}
+	clear(f.references)
+	*f = Facts{Events: reusable(f.Events), Lists: reusable(f.Lists), Legs: reusable(f.Legs), Records: reusable(f.Records),
+		Overrides: reusable(f.Overrides), Faults: reusable(f.Faults), buf: reusable(f.buf), scratch: reusable(f.scratch),
+		kept: reusable(f.kept), references: reusable(f.references), ids: reusable(f.ids)}
+}
+
+// reusable empties s, and lets go of it where it is large.
+func reusable[T any](s []T) []T {
+	var one T
+	if uintptr(cap(s))*unsafe.Sizeof(one) > mostKept {
+		return nil
+	}
+	return s[:0]
+}
+
+// Keep copies what came into memory of f, and gives the copy: the caller's to write
+// to, and the facts' until they are reset. A dialect whose strings refer into it need
+// not copy each of them.
+func (f *Facts) Keep(b []byte) []byte {
+	start := len(f.kept)
+	if cap(f.kept)-start < len(b) {
+		// What was given stays where it is.
+		f.kept, start = make([]byte, 0, max(len(b), 2*cap(f.kept))), 0
+	}
+	f.kept = append(f.kept, b...)
+	return f.kept[start:len(f.kept):len(f.kept)]
+}
+
+// Refer gives an event's one reference, in memory of f.
+func (f *Facts) Refer(r Reference) []Reference {
+	f.references = append(f.references, r)
+	n := len(f.references)
+	return f.references[n-1 : n : n]
 }
 
 // Empty reports whether there is nothing in f but faults.
@@ -142,6 +182,9 @@ func (f *Facts) Judge(heard HLC, next func() HLC, name func(field string) string
 		if e.List > 0 {
 			l := &f.Lists[e.List-1]
 			l.Waybill = e.Waybill // the canonical number
+			if l.Has == nil {
+				l.Has = f.idsFor(i)
+			}
 			l.Has = append(l.Has, e.ID)
 		}
 		kept++
@@ -173,6 +216,18 @@ func (f *Facts) Judge(heard HLC, next func() HLC, name func(field string) string
 		fault, ok := o.check()
 		return -1, fault, ok
 	})
+}
+
+// idsFor gives room for the identities of a list whose first event is event i, in memory
+// of f.
+func (f *Facts) idsFor(i int) []ID {
+	n := 1
+	for i+n < len(f.Events) && f.Events[i+n].List == f.Events[i].List {
+		n++
+	}
+	start := len(f.ids)
+	f.ids = slices.Grow(f.ids, n)[:start+n]
+	return f.ids[start : start : start+n]
 }
 
 // judged keeps those that pass, in place, and leaves a fault of each other one.

@@ -318,3 +318,34 @@ func TestUnmapped(t *testing.T) {
 		}
 	}
 }
+
+// What Keep and Refer gave stays as it is until the facts are reset, however much
+// follows, and a reset gives memory of an unusual size back.
+func TestFactsKeep(t *testing.T) {
+	var f Facts
+	var kept [][]byte
+	var references [][]Reference
+	for i := range 100 {
+		came := bytes.Repeat([]byte{byte(i)}, 1+i*i)
+		kept = append(kept, f.Keep(came))
+		references = append(references, f.Refer(Reference{"main", string(came)}))
+		clear(came)
+	}
+	for i, b := range kept {
+		want := bytes.Repeat([]byte{byte(i)}, 1+i*i)
+		_ = append(b, "behind it"...)
+		_ = append(references[i], Reference{"behind", "it"})
+		if !bytes.Equal(b, want) || len(references[i]) != 1 || references[i][0] != (Reference{"main", string(want)}) {
+			t.Fatalf("the %d bytes of %d have become %.40q and %+.40v", len(want), i, b, references[i])
+		}
+	}
+	f.Reset()
+	if got := f.Keep([]byte("next")); string(got) != "next" {
+		t.Errorf("after a reset %q is kept, want %q", got, "next")
+	}
+	f.Keep(make([]byte, mostKept+1))
+	f.Reset()
+	if cap(f.kept) > mostKept {
+		t.Errorf("a reset keeps %d bytes, want %d at most", cap(f.kept), mostKept)
+	}
+}

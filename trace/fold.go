@@ -46,6 +46,14 @@ var milestoneTable = [milestones]struct {
 	returned:           {"returned", Returned, nil},
 }
 
+// milestonesOf are those that a status can reach.
+var milestonesOf = func() (of [statuses][]int) {
+	for m := range milestoneTable {
+		of[milestoneTable[m].status] = append(of[milestoneTable[m].status], m)
+	}
+	return of
+}()
+
 // What may take a delivery back: a second try, or a parcel waiting at a
 // counter, is believed some hours later; ordinary scans are late uploads unless
 // there are two of them, more than a day later.
@@ -110,7 +118,7 @@ type Kin func(child Waybill) (carrier string, h *Head)
 // nil where there are no legs.
 func (h *Head) Fold(of Waybill, kin Kin) {
 	if ruleLate.on() {
-		sort.Slice(h.Entries, func(i, j int) bool { return h.Entries[i].compare(&h.Entries[j]) < 0 })
+		h.order()
 	}
 	v := h.view(of.Carrier)
 	h.Earlier, h.start = v.epochs-1, v.start(v.epochs-1)
@@ -120,6 +128,16 @@ func (h *Head) Fold(of Waybill, kin Kin) {
 		h.Legs = h.drawLegs(of, v, h.Earlier)
 	}
 	h.Meaning, h.Legs = h.fold(v, h.Earlier, h.Legs, kin)
+}
+
+// order puts the entries into the fold's order, which they nearly always are in.
+func (h *Head) order() {
+	for i := 1; i < len(h.Entries); i++ {
+		if h.Entries[i].compare(&h.Entries[i-1]) < 0 {
+			sort.Slice(h.Entries, func(i, j int) bool { return h.Entries[i].compare(&h.Entries[j]) < 0 })
+			return
+		}
+	}
 }
 
 // Epochs is how many parcels had the number, as far as is known: 1 at least.
@@ -138,21 +156,19 @@ func (h *Head) MeaningOf(of Waybill, epoch int, kin Kin) (Meaning, []Leg) {
 // fold walks one epoch: its events, those of its legs in their places, and then
 // the operator's word. The legs come back with what is known of their numbers.
 func (h *Head) fold(v *view, epoch int, legs []Leg, kin Kin) (Meaning, []Leg) {
-	steps := make([]*Entry, 0, len(h.Entries))
 	from := v.start(epoch)
-	for i := from; i < len(h.Entries) && v.epoch(i) == epoch; i++ {
-		if v.shown(i) {
-			steps = append(steps, &h.Entries[i])
-		}
-	}
-	legs, more := follow(legs, kin)
-	if len(more) > 0 {
-		steps = append(steps, more...)
-		sort.SliceStable(steps, func(i, j int) bool { return steps[i].compare(steps[j]) < 0 })
-	}
+	legs, steps := follow(legs, kin)
 	var f folding
-	for _, x := range steps {
-		f.step(x)
+	if len(steps) == 0 {
+		for i := from; i < len(h.Entries) && v.epoch(i) == epoch; i++ {
+			if v.shown(i) {
+				f.step(&h.Entries[i])
+			}
+		}
+	} else {
+		for _, x := range h.between(v, from, epoch, steps) {
+			f.step(x)
+		}
 	}
 	if ruleOverride.on() && h.Override.Pair.Status != Unknown && v.epochAt(h.Override.Heard.Milli()) == epoch {
 		f.Pair, f.Overridden = h.Override.Pair, true
@@ -173,6 +189,19 @@ func (h *Head) fold(v *view, epoch int, legs []Leg, kin Kin) (Meaning, []Leg) {
 		own(&f.Milestones[i])
 	}
 	return f.Meaning, legs
+}
+
+// between puts the steps of legs between the epoch's own.
+func (h *Head) between(v *view, from, epoch int, steps []*Entry) []*Entry {
+	own := make([]*Entry, 0, len(h.Entries)+len(steps))
+	for i := from; i < len(h.Entries) && v.epoch(i) == epoch; i++ {
+		if v.shown(i) {
+			own = append(own, &h.Entries[i])
+		}
+	}
+	own = append(own, steps...)
+	sort.SliceStable(own, func(i, j int) bool { return own[i].compare(own[j]) < 0 })
+	return own
 }
 
 // folding is what the fold remembers on its way beside what it has found.
@@ -205,9 +234,8 @@ func (f *folding) step(x *Entry) {
 	if to.Status == Delivered && !f.First.Known {
 		f.First = at
 	}
-	for m := range milestoneTable {
-		t := &milestoneTable[m]
-		if !f.Milestones[m].Known && t.status == to.Status && (t.subs == nil || slices.Contains(t.subs, to.Sub)) {
+	for _, m := range milestonesOf[to.Status] {
+		if t := &milestoneTable[m]; !f.Milestones[m].Known && (t.subs == nil || slices.Contains(t.subs, to.Sub)) {
 			f.Milestones[m] = at
 		}
 	}

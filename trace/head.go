@@ -51,6 +51,12 @@ type Head struct {
 	refsAt, refsEnd int    // where the references lie in it
 }
 
+// Reset makes h know nothing, and keeps its memory.
+func (h *Head) Reset() {
+	*h = Head{References: h.References[:0], Entries: h.Entries[:0], Sources: h.Sources[:0],
+		Legs: h.Legs[:0], Told: h.Told[:0], Ghosts: h.Ghosts[:0]}
+}
+
 // A Meaning is what facts mean together: Fold derives it.
 type Meaning struct {
 	Pair       Pair

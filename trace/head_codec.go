@@ -237,9 +237,11 @@ func appendMilli(dst []byte, ms int64) []byte {
 // borrowed until the head is dropped or decoded again, for AppendTag. A head of another
 // form, or one that Append did not write, is ErrInvalid.
 func DecodeHead(h *Head, value []byte) error {
-	r := headReader{b: value}
-	*h = Head{References: h.References[:0], Entries: h.Entries[:0], Sources: h.Sources[:0],
-		Legs: h.Legs[:0], Told: h.Told[:0], Ghosts: h.Ghosts[:0]}
+	return h.decode(headReader{b: value})
+}
+
+func (h *Head) decode(r headReader) error {
+	h.reset()
 	if form := r.byte(); form != headForm {
 		return fmt.Errorf("head of form %d, this version reads form %d: %w", form, headForm, ErrInvalid)
 	}
@@ -273,11 +275,11 @@ func DecodeHead(h *Head, value []byte) error {
 	for range r.count() {
 		h.Told = append(h.Told, LegFact{To: r.legTo(), Since: r.instant()})
 	}
-	before := len(value) - len(r.b)
+	refsAt := r.at
 	for range r.count() {
 		h.References = append(h.References, Reference{r.string(), r.string()})
 	}
-	after := len(value) - len(r.b)
+	refsEnd := r.at
 	for range r.count() {
 		h.Sources = append(h.Sources, r.string())
 	}
@@ -287,25 +289,40 @@ func DecodeHead(h *Head, value []byte) error {
 			stamps = append(stamps, r.stamp())
 		}
 	}
-	var last Entry
-	for range r.count() {
-		x := r.entry(&last, stamps)
+	entries := r.count()
+	if entries > r.left()/leastEntry {
+		return fmt.Errorf("head: %d entries in %d bytes: %w", entries, r.left(), ErrInvalid)
+	}
+	// Entries are large: each is made in its place.
+	h.Entries = slices.Grow(h.Entries, entries)[:entries]
+	before := new(Entry)
+	for i := range h.Entries {
+		x := &h.Entries[i]
+		r.entry(x, before, stamps)
 		if r.bad || int(x.Source) >= len(h.Sources) {
+			h.Entries = h.Entries[:i]
 			return fmt.Errorf("head: broken entry: %w", ErrInvalid)
 		}
-		h.Entries = append(h.Entries, x)
-		last = x
+		before = x
 	}
 	if flags&headMarks != 0 {
 		for range r.count() {
 			h.Ghosts = append(h.Ghosts, Ghost{ID(r.uint64()), r.marks(stamps)})
 		}
 	}
-	if r.bad || len(r.b) != 0 || reached>>milestones != 0 || h.start > len(h.Entries) || !h.place() {
+	if r.bad || r.left() != 0 || reached>>milestones != 0 || h.start > len(h.Entries) || !h.place() {
 		return fmt.Errorf("head: broken value: %w", ErrInvalid)
 	}
-	h.raw, h.refsAt, h.refsEnd = value, before, after
+	h.raw, h.refsAt, h.refsEnd = r.b, refsAt, refsEnd
 	return nil
+}
+
+// reset empties a head and keeps its memory.
+func (h *Head) reset() {
+	// A head is large: emptied like this it is not made elsewhere and copied.
+	references, entries, sources, legs, told, ghosts := h.References[:0], h.Entries[:0], h.Sources[:0], h.Legs[:0], h.Told[:0], h.Ghosts[:0]
+	*h = Head{}
+	h.References, h.Entries, h.Sources, h.Legs, h.Told, h.Ghosts = references, entries, sources, legs, told, ghosts
 }
 
 // place fills in the times of those moments that are entries.
@@ -328,45 +345,61 @@ func (h *Head) place() bool {
 
 // headReader takes a head apart; bad is set at the first fault and stays.
 type headReader struct {
-	b   []byte
-	bad bool
+	b      []byte
+	at     int  // what is before it was read
+	borrow bool // strings lie in b
+	bad    bool
 }
 
+func (r *headReader) left() int { return len(r.b) - r.at }
+
+// fail ends the reading: all that is asked for now is nothing.
+func (r *headReader) fail() { r.bad, r.at = true, len(r.b) }
+
 func (r *headReader) take(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.bad = true
-		r.b = nil
+	if n < 0 || n > r.left() {
+		r.fail()
 		return nil
 	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
+	r.at += n
+	return r.b[r.at-n : r.at]
 }
 
 func (r *headReader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *headReader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > 1<<40 {
-		r.bad, r.b = true, nil
+	if r.at >= len(r.b) {
+		r.fail()
 		return 0
 	}
-	r.b = r.b[size:]
+	r.at++
+	return r.b[r.at-1]
+}
+
+// uvarint reads a number. Nearly all are of one byte.
+func (r *headReader) uvarint() uint64 {
+	if at := r.at; at < len(r.b) && r.b[at] < 0x80 {
+		r.at++
+		return uint64(r.b[at])
+	}
+	return r.longUvarint()
+}
+
+func (r *headReader) longUvarint() uint64 {
+	n, size := binary.Uvarint(r.b[r.at:])
+	if size <= 0 || n > 1<<40 {
+		r.fail()
+		return 0
+	}
+	r.at += size
 	return n
 }
 
 func (r *headReader) varint() int64 {
-	n, size := binary.Varint(r.b)
+	n, size := binary.Varint(r.b[r.at:])
 	if size <= 0 {
-		r.bad, r.b = true, nil
+		r.fail()
 		return 0
 	}
-	r.b = r.b[size:]
+	r.at += size
 	return n
 }
 
@@ -377,13 +410,21 @@ func (r *headReader) uint64() uint64 {
 	return 0
 }
 
-func (r *headReader) string() string { return string(r.take(int(r.uvarint()))) }
+func (r *headReader) text(n int) string {
+	b := r.take(n)
+	if r.borrow {
+		return alias(b)
+	}
+	return string(b)
+}
+
+func (r *headReader) string() string { return r.text(int(r.uvarint())) }
 
 // count reads how many of something follow; each takes a byte at least.
 func (r *headReader) count() int {
 	n := r.uvarint()
-	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
+	if n > uint64(r.left()) {
+		r.fail()
 		return 0
 	}
 	return int(n)
@@ -398,7 +439,7 @@ func (r *headReader) status() Status {
 func (r *headReader) sub() string {
 	n := r.uvarint()
 	if n&1 != 0 {
-		return string(r.take(int(n >> literalSubShift)))
+		return r.text(int(n >> literalSubShift))
 	}
 	if n >>= literalSubShift; n < uint64(len(subTable)) {
 		return subTable[n]
@@ -460,10 +501,15 @@ func (r *headReader) moment() (m Moment) {
 	return m
 }
 
-func (r *headReader) entry(before *Entry, stamps []Stamp) Entry {
+// leastEntry is the length of the shortest entry, in bytes.
+const leastEntry = 5 + 8 + 8
+
+// entry reads an entry into x. before is the one that it is told apart from.
+func (r *headReader) entry(x, before *Entry, stamps []Stamp) {
 	flags := r.uvarint()
 	r.bad = r.bad || flags&^entryFlags != 0
-	x := Entry{Table: before.Table, Fields: before.Fields, Provisional: flags&entryProvisional != 0}
+	*x = Entry{}
+	x.Table, x.Fields, x.Provisional = before.Table, before.Fields, flags&entryProvisional != 0
 	x.At.Precision = Precision(flags & entryPrecision)
 	x.At.Zone = Zone(flags & entryZone >> entryZoneShift)
 	r.bad = r.bad || x.At.Precision >= precisions || x.At.Zone >= zones
@@ -493,5 +539,4 @@ func (r *headReader) entry(before *Entry, stamps []Stamp) Entry {
 	if flags&entryLeg != 0 {
 		x.Leg = r.legTo()
 	}
-	return x
 }

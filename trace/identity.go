@@ -59,20 +59,48 @@ func appendPart(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// appendPartWithoutSpace leaves out white space; each byte that is not UTF-8 counts as
+// U+FFFD.
 func appendPartWithoutSpace(b []byte, s string) []byte {
-	n := 0
-	for _, r := range s {
-		if !unicode.IsSpace(r) {
-			n += utf8.RuneLen(r)
-		}
+	at, size := gap(s)
+	if size == 0 {
+		return appendPart(b, s) // as most texts in Chinese
 	}
-	b = binary.AppendUvarint(b, uint64(n))
-	for _, r := range s {
-		if !unicode.IsSpace(r) {
+	start := len(b)
+	for size > 0 {
+		b = append(b, s[:at]...)
+		if r, _ := utf8.DecodeRuneInString(s[at:]); r == utf8.RuneError {
 			b = utf8.AppendRune(b, r)
 		}
+		s = s[at+size:]
+		at, size = gap(s)
 	}
-	return b
+	b = append(b, s...)
+	// Only now the length is known that stands in front.
+	var length [binary.MaxVarintLen64]byte
+	return slices.Insert(b, start, length[:binary.PutUvarint(length[:], uint64(len(b)-start))]...)
+}
+
+// gap finds the first white space of a text, or the first byte of it that is not
+// UTF-8; size is 0 where there is neither.
+func gap(s string) (at, size int) {
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c > ' ' && c < utf8.RuneSelf:
+			i++
+			continue
+		case c >= 0xE4 && c <= 0xE9 && i+2 < len(s) && s[i+1]&0xC0 == 0x80 && s[i+2]&0xC0 == 0x80:
+			i += 3 // U+4000 to U+9FFF: no white space there
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if unicode.IsSpace(r) || r == utf8.RuneError && n == 1 {
+			return i, n
+		}
+		i += n
+	}
+	return 0, 0
 }
 
 // A Mark is what tells copies of one event apart, and which of them stands: the

@@ -1,7 +1,11 @@
 package trace
 
 import (
+	"bytes"
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
@@ -107,6 +111,24 @@ func TestIdentityByHand(t *testing.T) {
 		got, scratch = e.identify(scratch)
 		if want := naiveIdentity(&e); got != want {
 			t.Fatalf("identity %s, want %s", got, want)
+		}
+	})
+}
+
+// The text under the hash is what is left of it without white space, rune by rune.
+func TestTextWithoutSpace(t *testing.T) {
+	part := rapid.SampledFrom([]string{"到", "东莞", "【深圳】", "。", " ", "\u3000", "\u00a0", "\u2028", "\u1680", "\x85", "é", "a", "Z9", "\n", "\xff", "\xe4\xb8", "\ufffd", "\u4dff", "😀"})
+	rapid.Check(t, func(t *rapid.T) {
+		s := strings.Join(rapid.SliceOfN(part, 0, 90).Draw(t, "text"), "")
+		var plain []byte
+		for _, r := range s {
+			if !unicode.IsSpace(r) {
+				plain = utf8.AppendRune(plain, r)
+			}
+		}
+		want := appendPart([]byte("before"), string(plain))
+		if got := appendPartWithoutSpace([]byte("before"), s); !bytes.Equal(got, want) {
+			t.Fatalf("%q: %q, want %q", s, got, want)
 		}
 	})
 }

@@ -187,13 +187,7 @@ func (t *Trace) AppendJSON(dst []byte, v Variant) []byte {
 		o.string("carrier", t.Carrier)
 	}
 	if v.Fields.has("references") {
-		var own []string
-		for _, r := range t.Head.References {
-			if r.Account == v.Account {
-				own = append(own, r.Text)
-			}
-		}
-		o.strings("references", own)
+		t.Head.appendReferences(&o, v.Account)
 	}
 	m, legs := t.meaning(v)
 	if v.Fields.has("status") {
@@ -225,6 +219,26 @@ func (t *Trace) AppendJSON(dst []byte, v Variant) []byte {
 		t.Head.Override.append(&o)
 	}
 	return append(o.b, '}')
+}
+
+func (h *Head) appendReferences(o *object, account string) {
+	open := false
+	for i := range h.References {
+		if h.References[i].Account != account {
+			continue
+		}
+		if !open {
+			o.key("references")
+			o.b = append(o.b, '[')
+			open = true
+		} else {
+			o.b = append(o.b, ',')
+		}
+		o.b = AppendString(o.b, h.References[i].Text)
+	}
+	if open {
+		o.b = append(o.b, ']')
+	}
 }
 
 // append appends an operator's word, also one that was withdrawn by its author's
@@ -348,16 +362,22 @@ func (t *Trace) appendRecords(o *object, v Variant) {
 }
 
 func (m *Meaning) appendMilestones(o *object) {
-	reached := object{append(make([]byte, 0, 256), '{')}
+	open := false
 	for i := range m.Milestones {
-		if at := &m.Milestones[i]; at.Known {
-			reached.key(milestoneTable[i].name)
-			reached.b = at.At.appendJSON(reached.b)
+		at := &m.Milestones[i]
+		if !at.Known {
+			continue
 		}
+		if !open {
+			o.key("milestones")
+			o.b = append(o.b, '{')
+			open = true
+		}
+		o.key(milestoneTable[i].name)
+		o.b = at.At.appendJSON(o.b)
 	}
-	if len(reached.b) > 1 {
-		o.key("milestones")
-		o.b = append(append(o.b, reached.b...), '}')
+	if open {
+		o.b = append(o.b, '}')
 	}
 }
 
@@ -399,69 +419,86 @@ func (h *Head) appendStatus(dst []byte, m *Meaning, lang Lang) []byte {
 func (e *Event) AppendJSON(dst []byte, lang Lang) []byte { return e.appendJSON(dst, lang, nil) }
 
 // appendJSON appends one event as a line of a trace shows it; nil is one that
-// stands for itself.
-func (e *Event) appendJSON(dst []byte, lang Lang, as *line) []byte {
-	o := object{append(dst, '{')}
-	o.key("id")
-	o.b = append(appendHex16(append(o.b, '"'), uint64(e.ID)), '"')
-	o.string("carrier_id", e.CarrierID)
+// stands for itself. Names come with what stands around them: there are more of
+// them than of anything else.
+func (e *Event) appendJSON(b []byte, lang Lang, as *line) []byte {
+	b = append(b, `{"id":"`...)
+	b = append(appendHex16(b, uint64(e.ID)), '"')
+	b = appendMember(b, `,"carrier_id":`, e.CarrierID)
 	switch {
 	case e.At.Precision == Day:
-		o.key("date")
+		b = append(b, `,"date":`...)
 	case e.At.Zone == ZoneUnknown:
-		o.key("local_time")
+		b = append(b, `,"local_time":`...)
 	default:
-		o.key("time")
+		b = append(b, `,"time":`...)
 	}
-	o.b = e.At.appendJSON(o.b)
-	o.string("zone_from", e.At.Zone.String())
+	b = e.At.appendJSON(b)
+	b = append(append(append(b, `,"zone_from":"`...), e.At.Zone.String()...), '"')
 	if e.At.Zone == ZoneUnknown {
-		o.string("raw_time", e.At.Raw)
+		b = appendMember(b, `,"raw_time":`, e.At.Raw)
 	}
 	if e.Pair.Status != Unknown {
-		o.string("status", e.Pair.Status.String())
-		o.string("sub", e.Pair.Sub)
+		b = append(append(append(b, `,"status":"`...), e.Pair.Status.String()...), '"')
+		b = appendMember(b, `,"sub":`, e.Pair.Sub)
 	}
-	o.truth("provisional", e.Provisional)
-	o.string("code", e.Code)
+	b = appendTruth(b, `,"provisional":true`, e.Provisional)
+	b = appendMember(b, `,"code":`, e.Code)
 	text := e.shown()
-	o.string("description", text.in(lang))
-	o.string("description_en", text.EN)
-	o.string("description_zh", text.ZH)
-	o.string("reason_code", e.ReasonCode)
-	o.string("reason", text.Reason)
-	o.string("address", e.Place.Address)
-	o.string("country", e.Place.Country)
-	o.string("state", e.Place.State)
-	o.string("city", e.Place.City)
-	o.string("postal_code", e.Place.Postal)
-	o.string("operator", e.Operator)
-	o.string("signed_by", e.SignedBy)
-	o.number("quantity", int64(e.Quantity))
+	b = appendMember(b, `,"description":`, text.in(lang))
+	b = appendMember(b, `,"description_en":`, text.EN)
+	b = appendMember(b, `,"description_zh":`, text.ZH)
+	b = appendMember(b, `,"reason_code":`, e.ReasonCode)
+	b = appendMember(b, `,"reason":`, text.Reason)
+	b = appendMember(b, `,"address":`, e.Place.Address)
+	b = appendMember(b, `,"country":`, e.Place.Country)
+	b = appendMember(b, `,"state":`, e.Place.State)
+	b = appendMember(b, `,"city":`, e.Place.City)
+	b = appendMember(b, `,"postal_code":`, e.Place.Postal)
+	b = appendMember(b, `,"operator":`, e.Operator)
+	b = appendMember(b, `,"signed_by":`, e.SignedBy)
+	if e.Quantity != 0 {
+		b = strconv.AppendUint(append(b, `,"quantity":`...), uint64(e.Quantity), 10)
+	}
 	if e.Latitude != 0 || e.Longitude != 0 {
-		o.key("latitude")
-		o.b = strconv.AppendFloat(o.b, e.Latitude, 'f', -1, 64)
-		o.key("longitude")
-		o.b = strconv.AppendFloat(o.b, e.Longitude, 'f', -1, 64)
+		b = strconv.AppendFloat(append(b, `,"latitude":`...), e.Latitude, 'f', -1, 64)
+		b = strconv.AppendFloat(append(b, `,"longitude":`...), e.Longitude, 'f', -1, 64)
 	}
 	if n := len(e.Revisions); n > 1 {
-		o.number("revised", int64(n-1))
+		b = strconv.AppendInt(append(b, `,"revised":`...), int64(n-1), 10)
 	}
 	if as != nil {
-		o.truth("retracted", as.retracted)
+		b = appendTruth(b, `,"retracted":true`, as.retracted)
 		if as.leg {
-			o.string("carrier", e.Carrier)
-			o.string("number", e.Number)
+			b = appendMember(b, `,"carrier":`, e.Carrier)
+			b = appendMember(b, `,"number":`, e.Number)
 		}
 	}
 	if as != nil && len(as.sources) > 0 {
+		o := object{b}
 		o.strings("sources", as.sources)
+		b = o.b
 	} else {
-		o.strings("sources", []string{e.Source})
+		b = append(AppendString(append(b, `,"sources":[`...), e.Source), ']')
 	}
-	o.key("received")
-	o.b = append(AppendTime(append(o.b, '"'), e.Heard.Milli()/1000*1000, 0), '"')
-	return append(o.b, '}')
+	b = AppendTime(append(b, `,"received":"`...), e.Heard.Milli()/1000*1000, 0)
+	return append(b, `"}`...)
+}
+
+// appendMember appends a member with the comma before it, unless it is empty.
+func appendMember(b []byte, name, value string) []byte {
+	if value != "" {
+		b = AppendString(append(b, name...), value)
+	}
+	return b
+}
+
+// appendTruth appends a member that is true; what is not so is absent.
+func appendTruth(b []byte, member string, is bool) []byte {
+	if is {
+		b = append(b, member...)
+	}
+	return b
 }
 
 // in picks the text that reads best in a language.
@@ -549,16 +586,21 @@ func (o *object) strings(name string, values []string) {
 // AppendString appends s as a JSON string; bytes that are not UTF-8 become
 // U+FFFD.
 func AppendString(dst []byte, s string) []byte {
-	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
+		if asIs[c] {
 			i++
 			continue
 		}
 		if c >= utf8.RuneSelf {
+			// Most of what is not ASCII is Chinese: three bytes, of which no first one
+			// but E0 and ED sets the second other bounds.
+			if c > 0xE0 && c < 0xF0 && c != 0xED && i+2 < len(s) && s[i+1]&0xC0 == 0x80 && s[i+2]&0xC0 == 0x80 {
+				i += 3
+				continue
+			}
 			r, size := utf8.DecodeRuneInString(s[i:])
 			if r != utf8.RuneError || size > 1 {
 				i += size
@@ -569,21 +611,32 @@ func AppendString(dst []byte, s string) []byte {
 			start = i
 			continue
 		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		}
+		dst = appendEscaped(append(dst, s[start:i]...), c)
 		i++
 		start = i
 	}
 	return append(append(dst, s[start:]...), '"')
+}
+
+// asIs are the bytes that are their own JSON, alone.
+var asIs = func() (table [256]bool) {
+	for c := byte(0x20); c < utf8.RuneSelf; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
+
+func appendEscaped(dst []byte, c byte) []byte {
+	const digits = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	}
+	return append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 }

@@ -243,7 +243,7 @@ func DecodeJudgement(j *Judgement, value []byte) error {
 		}
 		j.Doubted = append(j.Doubted, d)
 	}
-	if r.bad || len(r.b) != 0 {
+	if r.bad || r.left() != 0 {
 		return fmt.Errorf("judgement: broken value: %w", ErrInvalid)
 	}
 	return nil

@@ -2,12 +2,16 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 )
 
 // A Trace is the whole of a waybill as it was read: its head and, where they were
 // asked for, its events in the fold's order, oldest first, those of its legs, and
 // its records.
+//
+// A Trace that is read into again uses its memory again: its strings and slices,
+// those of its head and events too, are good until then.
 type Trace struct {
 	Waybill
 	Head        Head
@@ -18,6 +22,7 @@ type Trace struct {
 	AlsoNumbers []string // other numbers that the reference leads to
 
 	value []byte // the head's stored form
+	texts []byte // the events' stored forms, and what else their strings lie in
 }
 
 // A Part is a number that the parcel went on under: its head and events, where
@@ -68,20 +73,59 @@ func (t *Trace) Lacks(want Want) bool {
 	return want.Events || want.Records && t.Head.Records != 0
 }
 
+// mostTexts is how much memory for texts a Trace keeps for the next: one giant must not
+// hold it for ever.
+const mostTexts = 64 << 10
+
 // Reset empties t and keeps its memory.
 func (t *Trace) Reset() {
-	clear(t.Events)
 	clear(t.Legs)
 	clear(t.Records)
 	t.Waybill, t.Also, t.AlsoNumbers = Waybill{}, t.Also[:0], t.AlsoNumbers[:0]
 	t.Events, t.Legs, t.Records = t.Events[:0], t.Legs[:0], t.Records[:0]
+	if t.texts = t.texts[:0]; cap(t.texts) > mostTexts {
+		t.texts = nil
+		clear(t.Events[:cap(t.Events)])
+	}
 }
 
-// SetHead reads the head from a copy of its stored form, see DecodeHead.
+// SetHead reads the head of w from a copy of its stored form, see DecodeHead.
 func (t *Trace) SetHead(w Waybill, value []byte) error {
 	t.Waybill = w
 	t.value = append(t.value[:0], value...)
-	return DecodeHead(&t.Head, t.value)
+	return t.Head.decode(headReader{b: t.value, borrow: true})
+}
+
+// Keep copies a text into the trace's memory.
+func (t *Trace) Keep(text []byte) string { return alias(t.keep(text)) }
+
+func (t *Trace) keep(b []byte) []byte {
+	start := len(t.texts)
+	t.texts = append(t.texts, b...)
+	return t.texts[start:len(t.texts):len(t.texts)]
+}
+
+// AddEvent adds an event of the trace's waybill from a copy of its stored form, see
+// DecodeEvent. When all are there, SortEvents brings them into order.
+func (t *Trace) AddEvent(local int64, id ID, value []byte) error {
+	n := len(t.Events)
+	if n == cap(t.Events) {
+		t.Events = slices.Grow(t.Events, max(len(t.Head.Entries)-n, 1))
+	}
+	t.Events = t.Events[:n+1]
+	e := &t.Events[n]
+	references, revisions := e.References[:0], e.Revisions[:0]
+	*e = Event{} // large: made in its place
+	e.Waybill, e.ID, e.At.Local, e.References, e.Revisions = t.Waybill, id, local, references, revisions
+	if err := e.decodeFields(t.keep(value)); err != nil {
+		return e.broken(err)
+	}
+	if e.At.Raw == "" {
+		start := len(t.texts)
+		t.texts = appendLocal(t.texts, local, ' ')
+		e.At.Raw = alias(t.texts[start:])
+	}
+	return nil
 }
 
 // SortEvents puts events into the fold's order, oldest first.
@@ -92,8 +136,11 @@ func SortEvents(events []Event) {
 		a, b := &events[i], &events[j]
 		return compareOrder(&a.At, &b.At, a.Pair.Status, b.Pair.Status, a.ID, b.ID) < 0
 	}
-	if !sort.SliceIsSorted(events, earlier) {
-		sort.Slice(events, earlier)
+	for i := 1; i < len(events); i++ {
+		if earlier(i, i-1) {
+			sort.Slice(events, earlier)
+			return
+		}
 	}
 }
 
@@ -142,7 +189,7 @@ func (t *Trace) meaning(v Variant) (*Meaning, []Leg) {
 // plain reports whether all events are shown as they are: the common case.
 func (t *Trace) plain() bool {
 	h := &t.Head
-	return len(h.Legs) == 0 && h.Earlier == 0 && len(h.Sources) <= 1 && len(t.Events) == len(h.Entries) && h.view(t.Carrier).plain
+	return len(h.Legs) == 0 && h.Earlier == 0 && len(h.Sources) <= 1 && len(t.Events) == len(h.Entries) && h.plain()
 }
 
 // A line is an event as a trace shows it.

@@ -44,19 +44,28 @@ func floor(n, by int64) int64 {
 	return n / by
 }
 
-// view looks at the entries, which are in order. carrier is whose parcel it is.
-func (h *Head) view(carrier string) *view {
-	v := &view{h: h, carrier: carrier, epochs: 1, plain: true}
+// plain reports whether all entries are shown, in one epoch, each on its own.
+func (h *Head) plain() bool {
+	if len(h.Sources) > 1 {
+		return false
+	}
 	ended := false
 	for i := range h.Entries {
 		x := &h.Entries[i]
-		v.plain = v.plain && !x.Hidden() && !x.early()
+		if x.Hidden() || x.early() {
+			return false
+		}
 		ended = ended || x.Pair.Status.Terminal()
 	}
-	if v.plain && len(h.Sources) <= 1 && !(ended && h.spans(Folding.EpochAfter)) {
+	return !(ended && h.spans(Folding.EpochAfter))
+}
+
+// view looks at the entries, which are in order. carrier is whose parcel it is.
+func (h *Head) view(carrier string) *view {
+	v := &view{h: h, carrier: carrier, epochs: 1, plain: h.plain()}
+	if v.plain {
 		return v
 	}
-	v.plain = false
 	v.marks = make([]seen, len(h.Entries))
 	for i := range h.Entries {
 		v.marks[i].hidden = ruleRetracted.on() && h.Entries[i].Hidden()

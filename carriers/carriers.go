@@ -61,7 +61,8 @@ type Push struct {
 
 	// Decode appends what the body says to facts: an event for each item that is
 	// understood, with all that the source said but for Heard, and a fault for
-	// each that is not. Every string it appends is its own: nothing refers into r.
+	// each that is not. Every string it appends is its own, or lies in memory of facts
+	// (Facts.Keep): nothing refers into r.
 	// It returns an error of kind ErrInvalid when the body does not parse, so that
 	// nothing can be said of its items; and never for a reason that sending the
 	// same again would not mend. ErrUnauthorized is for a wrong signature.

@@ -1,8 +1,10 @@
 package carriers
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"testing"
 
 	"waytrace/trace"
@@ -30,7 +32,7 @@ func TestFormFields(t *testing.T) {
 		{"param=%e4%b8%ad", "中", absent},
 		{"param=a;sign=b", "a;sign=b", absent},
 	} {
-		got, err := FormFields([]byte(c.form), "param", "sign")
+		got, err := FormFields(bytes.Clone, []byte(c.form), "param", "sign")
 		if err != nil {
 			t.Errorf("%s: %v", c.form, err)
 			continue
@@ -58,7 +60,7 @@ func TestFormField(t *testing.T) {
 		"content=%4":        `malformed_form: form: field content: invalid URL escape "%4", field content`,
 		"Content=%zz&a=":    `malformed_form: form: field content: invalid URL escape "%zz", field content`,
 	} {
-		got, err := FormField([]byte(form), "content")
+		got, err := FormField(bytes.Clone, []byte(form), "content")
 		said := string(got)
 		if p, ok := errors.AsType[*trace.Problem](err); ok && errors.Is(err, trace.ErrInvalid) {
 			said = fmt.Sprintf("%v, field %s", p, p.Field)
@@ -72,7 +74,7 @@ func TestFormField(t *testing.T) {
 // A value is in memory of its own, encoded or not.
 func TestFormFieldIsACopy(t *testing.T) {
 	form := []byte("a=plain&b=%2b")
-	got, err := FormFields(form, "a", "b")
+	got, err := FormFields(bytes.Clone, form, "a", "b")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,4 +103,17 @@ func TestFormFieldsOfOthers(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { FormHas(form, "content") }); n > 4 {
 		t.Errorf("%v allocations to find one field among four", n)
 	}
+}
+
+func FuzzFormValue(f *testing.F) {
+	for _, s := range []string{"", "a+b", "%E4%b8%ad", "%", "%4", "%zz", "100%25+", "+%+", "%2%35"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		want, wantErr := url.QueryUnescape(string(sent))
+		got, err := FormValue(bytes.Clone, sent)
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) || err == nil && (got == nil || string(got) != want) {
+			t.Errorf("%q is %q, %v; want %q, %v", sent, got, err, want, wantErr)
+		}
+	})
 }

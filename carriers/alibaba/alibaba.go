@@ -136,17 +136,17 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 // understand reads the argument of the call that was made and makes facts of it.
 // The error is of type *whole where it parses, but nothing of it is understood.
 func (d *dialect) understand(r *carriers.Request, facts *trace.Facts) error {
-	call, argument, err := d.open(r)
+	call, a, err := d.open(facts.Keep, r)
 	if err != nil {
 		return err
 	}
 	switch call {
 	case callTrace:
-		return understandTrace(argument, cmp.Or(r.Account, d.account), facts)
+		return understandTrace(a, cmp.Or(r.Account, d.account), facts)
 	case callBizEvent:
-		return understandBizEvent(argument, facts)
+		return understandBizEvent(a.json(), facts)
 	default:
-		return understandCharge(argument, facts)
+		return understandCharge(a.json(), facts)
 	}
 }
 

@@ -60,8 +60,8 @@ func TestFormsAreTwins(t *testing.T) {
 		"byte order mark":  {Call: callTrace, Body: []byte("\xef\xbb\xbf" + notify(list))},
 	} {
 		got, _, err := decode(Settings{}, r)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s (%v)\ngot  %+v\nwant %+v", name, err, got, want)
+		if err != nil || !reflect.DeepEqual(got.Events, want.Events) || !reflect.DeepEqual(got.Lists, want.Lists) || len(got.Faults) > 0 || got.Refusal != nil {
+			t.Errorf("%s (%v)\ngot  %+v\n     %+v, faults %v\nwant %+v\n     %+v", name, err, got.Events, got.Lists, got.Faults, want.Events, want.Lists)
 		}
 	}
 }

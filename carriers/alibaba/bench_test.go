@@ -47,3 +47,24 @@ func BenchmarkDecodeTrace(b *testing.B) {
 		}
 	}
 }
+
+// pushesOf are the whole journey of n scans as JSON and as a form.
+func pushesOf(n int) map[string]*carriers.Request {
+	const order = "ALS20240318000921"
+	return map[string]*carriers.Request{
+		"json": {Body: []byte(`{"aliOrderNo":"` + order + `","traceInfos":` + journey(n) + `}`), Call: callTrace},
+		"form": {Body: []byte("aliOrderNo=" + order + "&traceInfos=" + url.QueryEscape(journey(n))), Call: callTrace},
+	}
+}
+
+func BenchmarkPush(b *testing.B) {
+	for form, r := range pushesOf(20) {
+		b.Run(form+"/20", func(b *testing.B) { carriertest.BenchmarkPush(b, New(Settings{}), r, 20) })
+	}
+}
+
+func TestFrugal(t *testing.T) {
+	for _, r := range pushesOf(40) {
+		carriertest.Frugal(t, New(Settings{}), r, 40)
+	}
+}

@@ -137,7 +137,7 @@ func (in *notifyBizEvent) readExt(ext *extInfo) (said, code string, err error) {
 		return "", code, err
 	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, v.Nested()); err != nil {
+	if err := json.Compact(&compact, []byte(v.Nested())); err != nil {
 		return "", "", trace.Invalid("malformed_json", "extInfo", "JSON: extInfo: %v", err)
 	}
 	return compact.String(), "", nil

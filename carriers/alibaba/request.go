@@ -1,7 +1,6 @@
 package alibaba
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -28,7 +27,7 @@ const gateway = "/openapi/param2/"
 // open finds the call and its argument, once its signature has been verified. The
 // signature is over path, query and form: where there is a secret the argument comes
 // from those alone.
-func (d *dialect) open(r *carriers.Request) (call string, argument []byte, err error) {
+func (d *dialect) open(keep func([]byte) []byte, r *carriers.Request) (call string, a argument, err error) {
 	call, path := r.Call, "push/alibaba/"+r.Call
 	key, known := "", slices.Contains(calls[:], call)
 	if r.Path != "" {
@@ -38,41 +37,47 @@ func (d *dialect) open(r *carriers.Request) (call string, argument []byte, err e
 	shape := r.Shape()
 	signed := len(d.secrets) > 0 && !r.Kept
 	if signed && shape != carriers.Form && shape != carriers.Empty {
-		return "", nil, trace.Problemf(trace.ErrUnauthorized, unsignedBody,
+		return "", argument{}, trace.Problemf(trace.ErrUnauthorized, unsignedBody,
 			"%s does not cover such a body: sign and send the arguments as form fields or query", wire.Signature)
 	}
 	var params []wire.Param
 	if shape != carriers.JSON {
-		if params, err = parameters(nil, []byte(r.Query)); err != nil {
-			return "", nil, err
+		if params, err = parameters(keep, nil, []byte(r.Query)); err != nil {
+			return "", argument{}, err
 		}
 	}
 	if shape == carriers.Form {
-		if params, err = parameters(params, r.Body); err != nil {
-			return "", nil, err
+		if params, err = parameters(keep, params, r.Body); err != nil {
+			return "", argument{}, err
 		}
 	}
 	switch {
 	case signed && !wire.Verify(path, params, d.secrets):
-		return "", nil, trace.Problemf(trace.ErrUnauthorized, "wrong_signature", "%s is missing or wrong", wire.Signature)
+		return "", argument{}, trace.Problemf(trace.ErrUnauthorized, "wrong_signature", "%s is missing or wrong", wire.Signature)
 	case signed && repeated(params):
-		return "", nil, trace.Problemf(trace.ErrUnauthorized, "repeated_parameter", "a parameter comes twice: %s is over one of each name", wire.Signature)
+		return "", argument{}, trace.Problemf(trace.ErrUnauthorized, "repeated_parameter", "a parameter comes twice: %s is over one of each name", wire.Signature)
 	case r.Path != "" && d.appKey != "" && key != d.appKey && !r.Kept:
-		return "", nil, trace.Problemf(trace.ErrUnauthorized, "wrong_app_key", "the app key at the end of the path is not the one of this door")
+		return "", argument{}, trace.Problemf(trace.ErrUnauthorized, "wrong_app_key", "the app key at the end of the path is not the one of this door")
 	case !known:
-		return "", nil, trace.Invalid("unknown_call", "", "there is no call %.40q: there are %s", call, strings.Join(calls[:], ", "))
+		return "", argument{}, trace.Invalid("unknown_call", "", "there is no call %.40q: there are %s", call, strings.Join(calls[:], ", "))
 	}
 	switch shape {
 	case carriers.JSON:
-		return call, r.Body, nil
+		return call, argument{text: keep(r.Body)}, nil
 	case carriers.XML:
-		return "", nil, trace.Invalid("malformed_json", "", "the body is XML: send JSON or a form")
+		return "", argument{}, trace.Invalid("malformed_json", "", "the body is XML: send JSON or a form")
 	}
-	argument = argumentOf(params)
-	if argument == nil {
-		return "", nil, trace.Invalid("empty_body", "", "there is no argument in body or query")
+	if a = argumentOf(params); a.text == nil && a.params == nil {
+		return "", argument{}, trace.Invalid("empty_body", "", "there is no argument in body or query")
 	}
-	return call, argument, nil
+	return call, a, nil
+}
+
+// An argument is that of a call: JSON text, or a parameter for each of its members, where
+// complex ones are still JSON text.
+type argument struct {
+	text   []byte
+	params []wire.Param
 }
 
 // unsignedBody is the code of the problem with a body that the signature does not
@@ -97,16 +102,18 @@ const maxParams = 100
 
 // parameters appends those of a query or a form, decoded, in their order. What is
 // not encoded as it should be is ErrInvalid.
-func parameters(params []wire.Param, encoded []byte) ([]wire.Param, error) {
+func parameters(keep func([]byte) []byte, params []wire.Param, encoded []byte) ([]wire.Param, error) {
 	for before, after := range carriers.FormPairs(encoded) {
 		if len(params) == maxParams {
 			return nil, trace.Invalid("malformed_form", "", "more than %d parameters", maxParams)
 		}
-		name, err := url.QueryUnescape(string(before))
+		plain, err := carriers.FormValue(keep, before)
 		if err != nil {
 			return nil, trace.Invalid("malformed_form", "", "the name of parameter %d: %v", len(params)+1, err)
 		}
-		value, err := url.QueryUnescape(string(after))
+		name := carriers.View(plain)
+		plain, err = carriers.FormValue(keep, after)
+		value := carriers.View(plain)
 		switch {
 		case err != nil:
 			return nil, trace.Invalid("malformed_form", "", "parameter %.40q: %v", name, err)
@@ -134,31 +141,66 @@ func repeated(params []wire.Param) bool {
 // the gateway a complex argument is JSON text in one parameter.
 var wholeArgument = [...]string{"request", "param", "data"}
 
-// argumentOf puts the argument together: the JSON of the one parameter that holds
-// all of it, or an object with a member for each parameter, where complex ones are
-// still JSON text. nil where there is none but the gateway's own.
-func argumentOf(params []wire.Param) []byte {
+// argumentOf finds the argument: the JSON of the one parameter that holds all of it, or
+// all parameters but the gateway's own.
+func argumentOf(params []wire.Param) argument {
 	for _, name := range wholeArgument {
 		if i := slices.IndexFunc(params, func(p wire.Param) bool { return strings.EqualFold(p.Name, name) }); i >= 0 {
-			return []byte(params[i].Value)
+			return argument{text: []byte(params[i].Value)}
 		}
 	}
-	var object []byte
-	for _, p := range params {
-		if isOfGateway(p.Name) {
-			continue
+	params = slices.DeleteFunc(params, func(p wire.Param) bool { return isOfGateway(p.Name) })
+	if len(params) == 0 {
+		return argument{}
+	}
+	return argument{params: params}
+}
+
+// read reads the argument into a struct of wire.Value: in one pass where it is as it
+// usually is, texts referring into it.
+func (a argument) read(into wire.Fields) error {
+	if a.scan(into) {
+		return nil
+	}
+	for _, name := range into.Names() {
+		*into.Field(name) = wire.Value{}
+	}
+	return readArgument(a.json(), into)
+}
+
+// scan reads the argument in one pass. It reports false, having read some of it, where
+// readArgument has to.
+func (a argument) scan(into wire.Fields) bool {
+	if a.params == nil {
+		s := carriers.ScanJSON(carriers.View(a.text))
+		wire.Scan(&s, into)
+		return s.Fine()
+	}
+	for _, p := range a.params {
+		if v := into.Field(p.Name); v != nil {
+			*v = wire.Value{Text: p.Value, Sent: true}
+		} else if slices.ContainsFunc(into.Names(), func(name string) bool { return strings.EqualFold(name, p.Name) }) {
+			return false
 		}
+	}
+	return true
+}
+
+// json is the argument as one object.
+func (a argument) json() []byte {
+	if a.params == nil {
+		return a.text
+	}
+	var object []byte
+	for i, p := range a.params {
 		between := byte(',')
-		if object == nil {
+		if i == 0 {
 			between = '{'
 		}
 		object = append(object, between)
 		object = trace.AppendString(object, p.Name)
 		object = append(object, ':')
 		object = trace.AppendString(object, p.Value)
-	}
-	if object == nil {
-		return nil
 	}
 	return append(object, '}')
 }

@@ -18,6 +18,24 @@ type notifyTrace struct {
 	ReferenceNo wire.Value `json:"referenceNo"`
 }
 
+// Field is wire.Fields.
+func (t *notifyTrace) Field(name string) *wire.Value {
+	switch name {
+	case "aliOrderNo":
+		return &t.AliOrderNo
+	case "traceInfos":
+		return &t.TraceInfos
+	case "referenceNo":
+		return &t.ReferenceNo
+	}
+	return nil
+}
+
+// Names is wire.Fields.
+func (*notifyTrace) Names() []string { return notifyTraceNames }
+
+var notifyTraceNames = []string{"aliOrderNo", "traceInfos", "referenceNo"}
+
 var notifyTraceRules = wire.Rules{
 	wire.OrderNo,
 	{Name: "traceInfos", Mandatory: true, Nested: true},
@@ -35,6 +53,34 @@ type traceInfo struct {
 	TraceTime    wire.Value `json:"traceTime"`
 	EventTime    wire.Value `json:"eventTime"`
 }
+
+// Field is wire.Fields.
+func (t *traceInfo) Field(name string) *wire.Value {
+	switch name {
+	case "location":
+		return &t.Location
+	case "traceCode":
+		return &t.TraceCode
+	case "traceDescEn":
+		return &t.TraceDescEn
+	case "traceDescCn":
+		return &t.TraceDescCn
+	case "operatorName":
+		return &t.OperatorName
+	case "quantity":
+		return &t.Quantity
+	case "traceTime":
+		return &t.TraceTime
+	case "eventTime":
+		return &t.EventTime
+	}
+	return nil
+}
+
+// Names is wire.Fields.
+func (*traceInfo) Names() []string { return traceInfoNames }
+
+var traceInfoNames = []string{"location", "traceCode", "traceDescEn", "traceDescCn", "operatorName", "quantity", "traceTime", "eventTime"}
 
 // A code that is not in the table of codes is no violation: it is reported as
 // unmapped.
@@ -62,9 +108,9 @@ func (t *traceInfo) Check() []wire.Violation {
 // understandTrace makes a full list of the scans. One that violates the document
 // spoils only itself, and the list says nothing of what it leaves out then; the
 // request is refused with the first violation all the same.
-func understandTrace(argument []byte, account string, facts *trace.Facts) error {
+func understandTrace(a argument, account string, facts *trace.Facts) error {
 	var in notifyTrace
-	if err := readArgument(argument, &in); err != nil {
+	if err := a.read(&in); err != nil {
 		return err
 	}
 	in.AliOrderNo = trimmed(in.AliOrderNo)

@@ -8,8 +8,8 @@
 //	func FuzzDecode(f *testing.F) { carriertest.Fuzz(f, New(Settings{})) }
 //
 // Further parts are for those whom they concern: Signed for dialects with a
-// signature, States and Journey for sources of full lists; Most, Greedy, Truncated,
-// TableVersion, FuzzLibraries and Benchmark for all.
+// signature, States and Journey for sources of full lists; Most, Greedy, Truncated, Frugal,
+// TableVersion, FuzzLibraries, Benchmark and BenchmarkPush for all.
 //
 // A case file, testdata/NAME.push, is a request untouched and below it what we
 // make of it:

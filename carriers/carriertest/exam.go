@@ -214,14 +214,17 @@ func wellFormed(t testing.TB, contentType string, body []byte) {
 
 // atOnce: pushes that are under way together mean what each means alone.
 func atOnce(t testing.TB, c carriers.Carrier, files []caseFile) {
+	alone := make([]string, len(files))
+	for i := range files {
+		alone[i] = summary(understand(c, files[i].copyRequest()))
+	}
 	var group sync.WaitGroup
 	for i := range files {
 		f := &files[i]
-		want := summary(understand(c, f.copyRequest()))
 		group.Go(func() {
 			for range 20 {
-				if got := summary(understand(c, f.copyRequest())); got != want {
-					t.Errorf("%s: beside others\ngot:\n%s\nwant:\n%s", f.path, got, want)
+				if got := summary(understand(c, f.copyRequest())); got != alone[i] {
+					t.Errorf("%s: beside others\ngot:\n%s\nwant:\n%s", f.path, got, alone[i])
 					return
 				}
 			}

@@ -113,6 +113,47 @@ func hasOddLetters(sent string) bool {
 	return false
 }
 
+// Frugal asks what a push that has so many events allocates from when it is decoded until
+// it is answered, in memory that an earlier push has used: less than once for each event.
+// A string of its own for each field would be ten times as much.
+func Frugal(t testing.TB, c carriers.Carrier, r *carriers.Request, events int) {
+	t.Helper()
+	var facts trace.Facts
+	var answer []byte
+	if got := testing.AllocsPerRun(100, func() { answer = handle(t, c, r, &facts, answer[:0], events) }); got >= float64(events) {
+		t.Errorf("a push of %d events allocates %g times, want less than once for each", events, got)
+	}
+}
+
+// handle does with a push all that is done with it but for keeping it.
+func handle(t testing.TB, c carriers.Carrier, r *carriers.Request, facts *trace.Facts, answer []byte, events int) []byte {
+	facts.Reset()
+	if err := c.Push.Decode(r, facts); err != nil {
+		t.Fatal(err)
+	}
+	facts.Judge(heard, lists, c.Push.Names.Of)
+	if len(facts.Events) != events || len(facts.Faults) > 0 {
+		t.Fatalf("%d events, want %d, faults %v", len(facts.Events), events, facts.Faults)
+	}
+	answer, _ = c.Push.Answer(answer, r, nil)
+	return answer
+}
+
+func lists() trace.HLC { return heard }
+
+// BenchmarkPush measures what a push that has so many events costs beside the store:
+// Decode, Judge and Answer.
+func BenchmarkPush(b *testing.B, c carriers.Carrier, r *carriers.Request, events int) {
+	var facts trace.Facts
+	var answer []byte
+	b.SetBytes(int64(len(r.Body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		answer = handle(b, c, r, &facts, answer[:0], events)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(events), "ns/event")
+}
+
 // Benchmark measures Decode of a push that has so many events: time, memory, and
 // nanoseconds an event.
 func Benchmark(b *testing.B, c carriers.Carrier, r *carriers.Request, events int) {

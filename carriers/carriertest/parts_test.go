@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/md5"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,6 +73,7 @@ func TestAtOncePart(t *testing.T) {
 			return trace.Invalid("busy", "", "one at a time")
 		}
 		for range 1000 {
+			runtime.Gosched() // let the others begin
 			facts.Reset()
 			if err := good(r, facts); err != nil {
 				return err
@@ -126,6 +128,31 @@ func TestGreedyPart(t *testing.T) {
 		return trace.ErrInvalid
 	}}}
 	wantSaid(t, "a spender", said(t, func(t testing.TB) { Greedy(t, spender, carriers.Request{}, bodies) }), "bytes allocated for a byte of body")
+}
+
+func TestFrugalPart(t *testing.T) {
+	r := &carriers.Request{Body: []byte("one\ntwo\nthree\nfour")}
+	frugal := lines()
+	frugal.Push.Decode = func(r *carriers.Request, facts *trace.Facts) error {
+		at, _ := trace.ParseLocal("2024-03-18 09:41:07", trace.China, trace.ZoneCarrier)
+		for line := range strings.Lines(carriers.View(facts.Keep(r.Body))) {
+			e := facts.Event()
+			e.Waybill, e.Source, e.At, e.Text.Text = trace.Waybill{Number: "LN0001", Carrier: "lines"}, "lines", at, line
+		}
+		return nil
+	}
+	wantSaid(t, "frugal", said(t, func(t testing.TB) { Frugal(t, frugal, r, 4) }), "")
+	kept := make([]string, 0, 4)
+	spender := lines()
+	spender.Push.Decode = func(r *carriers.Request, facts *trace.Facts) error {
+		err := frugal.Push.Decode(r, facts)
+		kept = kept[:0]
+		for i := range facts.Events {
+			kept = append(kept, strings.Clone(facts.Events[i].Text.Text))
+		}
+		return err
+	}
+	wantSaid(t, "a spender", said(t, func(t testing.TB) { Frugal(t, spender, r, 4) }), "a push of 4 events allocates")
 }
 
 func TestTruncatedPart(t *testing.T) {

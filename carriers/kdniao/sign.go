@@ -65,7 +65,7 @@ func readForm(r *carriers.Request) (form, error) {
 	default:
 		return form{data: r.Body}, nil
 	}
-	given, err := carriers.FormFields(r.Body, "RequestData", "DataSign", "RequestType", "EBusinessID")
+	given, err := carriers.FormFields(bytes.Clone, r.Body, "RequestData", "DataSign", "RequestType", "EBusinessID")
 	switch {
 	case err != nil:
 		return form{}, err

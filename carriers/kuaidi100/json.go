@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"waytrace/carriers"
 )
@@ -20,8 +21,9 @@ type push struct {
 	DestResult json.RawMessage `json:"destResult"`
 
 	lists []list
-	many  bool // there are more scans than are read
-	odd   bool // it is not an object
+	many  bool      // there are more scans than are read
+	odd   bool      // it is not an object
+	room  [2][]scan // for those of the lists that scan reads
 }
 
 // A result is the journey at one carrier.
@@ -35,7 +37,8 @@ type result struct {
 // A list is a result with its scans.
 type list struct {
 	result
-	raw   []json.RawMessage // the scans as they came
+	there bool              // scan found it
+	raw   []json.RawMessage // the scans as they came, where scan did not read them
 	scans []scan
 	odd   string // the field that is not of the form that it should have
 }
@@ -54,8 +57,140 @@ type scan struct {
 	odd string // the field that is neither text nor number
 }
 
-// readPush reads a push. Its scans are read only when they are not too many.
+var pushes = sync.Pool{New: func() any { return new(push) }}
+
+// readPush reads a push, whose strings may refer into param. The caller ends with done.
 func readPush(param []byte) (*push, error) {
+	p := pushes.Get().(*push)
+	if p.scan(param) {
+		return p, nil
+	}
+	p.done()
+	return readAnyPush(param)
+}
+
+// mostReused is for how many scans room is kept.
+const mostReused = 256
+
+// done gives the memory of a push back.
+func (p *push) done() {
+	room := p.room
+	for i := range room {
+		if cap(room[i]) > mostReused {
+			room[i] = nil
+		}
+		clear(room[i])
+		room[i] = room[i][:0]
+	}
+	clear(p.lists)
+	*p = push{lists: p.lists[:0], room: room}
+	pushes.Put(p)
+}
+
+// scan reads a push of the form that Kuaidi100's document gives, in one pass. It reports
+// false, having read some of it, where anything is otherwise, or too much: then
+// readAnyPush is to be asked.
+func (p *push) scan(param []byte) bool {
+	s := carriers.ScanJSON(carriers.View(param))
+	var last, dest list
+	for s.Open('{'); s.Member(); {
+		switch s.Name {
+		case "status":
+			s.Loose(&p.Status)
+		case "message":
+			s.Loose(&p.Message)
+		case "comNew":
+			s.Loose(&p.ComNew)
+		case "lastResult":
+			if !last.scan(&s, &p.room[0]) {
+				return false
+			}
+		case "destResult":
+			if !dest.scan(&s, &p.room[1]) {
+				return false
+			}
+		default:
+			s.Other(pushNames)
+		}
+	}
+	for _, l := range []*list{&last, &dest} {
+		if l.there {
+			p.lists = append(p.lists, *l)
+		}
+	}
+	return s.Fine() && p.items() <= MaxScans
+}
+
+// scan reads a result with its scans, which it puts into room. One that is no object, or
+// comes twice, is for readAnyPush, and so are scans that come twice.
+func (l *list) scan(s *carriers.JSONScan, room *[]scan) bool {
+	if l.there || s.Next() != '{' {
+		return false
+	}
+	l.there = true
+	for s.Open('{'); s.Member(); {
+		switch s.Name {
+		case "nu":
+			s.Loose(&l.Nu)
+		case "com":
+			s.Loose(&l.Com)
+		case "state":
+			s.Loose(&l.State)
+		case "data":
+			if l.scans != nil || s.Next() != '[' {
+				return false
+			}
+			l.scans = append(*room, scan{})[:0]
+			for s.Open('['); s.Item(); {
+				if len(l.scans) == MaxScans {
+					return false
+				}
+				l.scans = append(l.scans, scan{})
+				l.scans[len(l.scans)-1].scan(s)
+			}
+			*room = l.scans
+		default:
+			s.Other(resultNames)
+		}
+	}
+	return true
+}
+
+// scan reads one of Kuaidi100's scans.
+func (c *scan) scan(s *carriers.JSONScan) {
+	for s.Open('{'); s.Member(); {
+		switch s.Name {
+		case "time":
+			s.Loose(&c.Time)
+		case "ftime":
+			s.Loose(&c.Ftime)
+		case "context":
+			s.Loose(&c.Context)
+		case "status":
+			s.Loose(&c.Status)
+		case "statusCode":
+			s.Loose(&c.StatusCode)
+		case "location":
+			s.Loose(&c.Location)
+		case "areaName":
+			s.Loose(&c.AreaName)
+		case "areaCenter":
+			s.Loose(&c.AreaCenter)
+		default:
+			s.Other(scanNames)
+		}
+	}
+}
+
+var (
+	pushNames   = []string{"status", "message", "comNew", "lastResult", "destResult"}
+	resultNames = []string{"nu", "com", "state", "data"}
+	scanNames   = []string{"time", "ftime", "context", "status", "statusCode", "location", "areaName", "areaCenter"}
+)
+
+// readAnyPush reads a push whatever it is like. Its scans are read only when they are
+// not too many.
+func readAnyPush(param []byte) (*push, error) {
 	p := new(push)
 	if err := carriers.ReadJSON(param, p); errors.Is(err, carriers.ErrMismatch) {
 		return &push{odd: true}, nil
@@ -121,7 +256,7 @@ func (s *scan) read(raw json.RawMessage) error {
 }
 
 // items is how many items a list is: its scans, or itself when it has none.
-func (l *list) items() int { return max(1, len(l.raw)) }
+func (l *list) items() int { return max(1, len(l.raw), len(l.scans)) }
 
 func (p *push) items() (n int) {
 	for i := range p.lists {

@@ -81,7 +81,7 @@ type dialect struct {
 
 // decode is carriers.Push.Decode.
 func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
-	param, err := d.param(r)
+	param, err := d.param(facts.Keep, r)
 	if err != nil {
 		return fmt.Errorf("kuaidi100: %w", err)
 	}
@@ -89,6 +89,7 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 	if err != nil {
 		return fmt.Errorf("kuaidi100: %w", err)
 	}
+	defer p.done()
 	switch n := p.items(); {
 	case p.odd:
 		facts.Fault(-1, "unexpected_shape", "param", "param is not an object")

@@ -92,7 +92,7 @@ func TestSign(t *testing.T) {
 	}
 	d := &dialect{salts: []string{salt}}
 	ask := func(param, signature string) error {
-		_, err := d.param(&carriers.Request{Body: []byte("param=" + param + "&sign=" + signature)})
+		_, err := d.param(bytes.Clone, &carriers.Request{Body: []byte("param=" + param + "&sign=" + signature)})
 		return err
 	}
 	for name, c := range map[string]struct {
@@ -115,7 +115,7 @@ func TestSign(t *testing.T) {
 		}
 	}
 	kept := &carriers.Request{Body: []byte("param=" + param + "&sign=00"), Kept: true}
-	if _, err := d.param(kept); err != nil {
+	if _, err := d.param(bytes.Clone, kept); err != nil {
 		t.Errorf("out of quarantine: %v", err)
 	}
 }
@@ -247,6 +247,22 @@ func BenchmarkDecode(b *testing.B) {
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) { carriertest.Benchmark(b, signed(), &carriers.Request{Body: o.Body}, n) })
 	}
+}
+
+func BenchmarkPush(b *testing.B) {
+	o, err := outgoing([]byte(scans(15)), carriers.Sending{Secret: "spring-salt"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	carriertest.BenchmarkPush(b, signed(), &carriers.Request{Body: o.Body}, 15)
+}
+
+func TestFrugal(t *testing.T) {
+	o, err := outgoing([]byte(scans(40)), carriers.Sending{Secret: "spring-salt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	carriertest.Frugal(t, signed(), &carriers.Request{Body: o.Body}, 40)
 }
 
 // The state of the whole parcel ends a journey whose scans have no codes, whatever it

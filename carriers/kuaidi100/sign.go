@@ -1,10 +1,10 @@
 package kuaidi100
 
 import (
-	"bytes"
 	"crypto/md5"
 	"crypto/subtle"
 	"encoding/hex"
+	"io"
 	"net/url"
 	"strings"
 
@@ -17,21 +17,23 @@ const formType = "application/x-www-form-urlencoded; charset=UTF-8"
 // sign is Kuaidi100's signature of a push: the MD5 of the JSON text followed by the
 // salt, as upper-case hex.
 func sign(param []byte, salt string) string {
-	sum := md5.Sum(append(bytes.Clone(param), salt...))
-	return strings.ToUpper(hex.EncodeToString(sum[:]))
+	sum := md5.New()
+	sum.Write(param)
+	io.WriteString(sum, salt)
+	return strings.ToUpper(hex.EncodeToString(sum.Sum(nil)))
 }
 
 // param gives the JSON text of a push, as it was signed: the form's field param,
-// after decoding it. Without a salt the JSON may also be the whole body. A push
+// after decoding it, in memory of keep. Without a salt the JSON may also be the whole body. A push
 // whose signature is not right is ErrUnauthorized.
-func (d *dialect) param(r *carriers.Request) ([]byte, error) {
-	body := r.Body
+func (d *dialect) param(keep func([]byte) []byte, r *carriers.Request) ([]byte, error) {
+	var body []byte
 	signed := ""
 	switch r.Shape() {
 	case carriers.Empty:
 		return nil, trace.Invalid("empty_body", "", "the body is empty")
 	case carriers.Form:
-		given, err := carriers.FormFields(r.Body, "param", "sign")
+		given, err := carriers.FormFields(keep, r.Body, "param", "sign")
 		if err != nil {
 			return nil, err
 		}
@@ -39,6 +41,8 @@ func (d *dialect) param(r *carriers.Request) ([]byte, error) {
 			return nil, trace.Invalid("missing_field", "param", "form: there is no field param")
 		}
 		body, signed = given[0], string(given[1])
+	default:
+		body = keep(r.Body)
 	}
 	if len(d.salts) == 0 || r.Kept {
 		return body, nil

@@ -57,15 +57,18 @@ func answer(dst []byte, r *carriers.Request, err error) (body []byte, contentTyp
 // says nothing, because the body was not read or is no form at all, the content
 // type does.
 func answersInXML(r *carriers.Request) bool {
-	label := strings.ToLower(r.ContentType)
 	switch r.Shape() {
 	case carriers.JSON:
 		return false
 	case carriers.XML:
 		return true
 	case carriers.Form:
-		return carriers.FormHas(r.Body, fieldContent) || !isWrapped(r.Body) && !strings.Contains(label, "json")
+		if carriers.FormHas(r.Body, fieldContent) {
+			return true
+		}
+		return !isWrapped(r.Body) && !strings.Contains(strings.ToLower(r.ContentType), "json")
 	}
+	label := strings.ToLower(r.ContentType)
 	return strings.Contains(label, "xml") || strings.Contains(label, "form-urlencoded")
 }
 

@@ -66,3 +66,22 @@ func BenchmarkDecodeXML(b *testing.B) {
 		b.Run(fmt.Sprintf("bare/%d", n), func(b *testing.B) { benchmarkDecode(b, inXML(scans(n)), n) })
 	}
 }
+
+// pushesOf are a push of n routes in each of SF's forms.
+func pushesOf(n int) map[string]*carriers.Request {
+	return map[string]*carriers.Request{"json": {Body: []byte(inJSON(scans(n)))}, "xml": {Body: []byte(inXML(scans(n)))}, "form": {Body: []byte(asForm(inXML(scans(n))))}}
+}
+
+func BenchmarkPush(b *testing.B) {
+	for _, n := range []int{1, 10, 100} {
+		for form, r := range pushesOf(n) {
+			b.Run(fmt.Sprintf("%s/%d", form, n), func(b *testing.B) { carriertest.BenchmarkPush(b, New(Settings{}), r, n) })
+		}
+	}
+}
+
+func TestFrugal(t *testing.T) {
+	for _, r := range pushesOf(20) {
+		carriertest.Frugal(t, New(Settings{}), r, 20)
+	}
+}

@@ -14,10 +14,11 @@ import (
 const mostCommas = 16 * MaxRoutes
 
 // readJSON reads the JSON form: {"Body":{"WaybillRoute":[…]}}, all values
-// strings. Whatever differs from that is read again, piece by piece.
+// strings, which refer into data. Whatever differs from that is read again, piece by
+// piece.
 func (p *push) readJSON(data []byte) error {
 	if bytes.Count(data, []byte{','}) <= mostCommas {
-		err := carriers.ReadJSON(data, p)
+		err := carriers.BorrowJSON(data, p)
 		if err == nil && len(p.Body.WaybillRoute) > MaxRoutes {
 			return errTooMany
 		}

@@ -103,7 +103,7 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 		pushes.Put(p)
 	}()
 	a := d.account(r.Account)
-	if err := p.read(r, a); err != nil {
+	if err := p.read(r, a, facts); err != nil {
 		var wrong *unexpected
 		if errors.As(err, &wrong) {
 			facts.Fault(-1, wrong.Code, wrong.Field, wrong.Detail)
@@ -115,24 +115,25 @@ func (d *dialect) decode(r *carriers.Request, facts *trace.Facts) error {
 	return nil
 }
 
-// read finds the form of a push and reads its routes. The error is of type
-// *unexpected where the body parses but is no push of routes.
-func (p *push) read(r *carriers.Request, a *account) (err error) {
+// read finds the form of a push and reads its routes, whose strings lie in memory of
+// facts. The error is of type *unexpected where the body parses but is no push of
+// routes.
+func (p *push) read(r *carriers.Request, a *account, facts *trace.Facts) (err error) {
 	switch r.Shape() {
 	case carriers.Empty:
 		return trace.Invalid("empty_body", "", "the body is empty")
 	case carriers.JSON:
-		err = p.readJSON(r.Body)
+		err = p.readJSON(facts.Keep(r.Body))
 	case carriers.XML:
-		err = p.readXML(r.Body)
+		err = p.readXML(facts.Keep(r.Body), facts)
 	default:
 		var inner []byte
 		if isWrapped(r.Body) {
-			if inner, err = unwrap(r.Body, a.secrets, r.Kept); err == nil {
+			if inner, err = unwrap(facts.Keep, r, a.secrets); err == nil {
 				err = p.readJSON(inner)
 			}
-		} else if inner, err = carriers.FormField(r.Body, fieldContent); err == nil {
-			err = p.readXML(inner)
+		} else if inner, err = carriers.FormField(facts.Keep, r.Body, fieldContent); err == nil {
+			err = p.readXML(inner, facts)
 		}
 	}
 	if err == nil && len(p.Body.WaybillRoute) == 0 {
@@ -151,8 +152,6 @@ var errTooMany = &unexpected{Code: "too_many_items", Field: "WaybillRoute", Deta
 // understand makes an event of each route, or a fault. The references belong to
 // owner, and the tables have a version.
 func understand(routes []route, a *account, owner string, version uint32, facts *trace.Facts) {
-	// One array for the references of all, cut up among the events.
-	references := make([]trace.Reference, 0, len(routes))
 	facts.Events = slices.Grow(facts.Events, len(routes))
 	for i := range routes {
 		r := &routes[i]
@@ -193,8 +192,7 @@ func understand(routes []route, a *account, owner string, version uint32, facts 
 		e.CarrierID = r.ID
 		e.Item = i
 		if r.Orderid != "" {
-			references = append(references, trace.Reference{Account: owner, Text: r.Orderid})
-			e.References = references[len(references)-1 : len(references) : len(references)]
+			e.References = facts.Refer(trace.Reference{Account: owner, Text: r.Orderid})
 		}
 	}
 }

@@ -31,15 +31,15 @@ func isWrapped(body []byte) bool {
 // unwrap gives the push that a form of SF's gateway has in msgData: one variant,
 // seen in Hong Kong, sends the JSON form so. A form with a digest is refused with
 // ErrUnauthorized when the digest is of none of the secrets; without secrets, or
-// without a digest, the door alone guards. kept is Request.Kept.
-func unwrap(body []byte, secrets []string, kept bool) (data []byte, err error) {
-	if data, err = carriers.FormField(body, fieldData); err != nil {
+// without a digest, the door alone guards. What is given lies in memory of keep.
+func unwrap(keep func([]byte) []byte, r *carriers.Request, secrets []string) (data []byte, err error) {
+	if data, err = carriers.FormField(keep, r.Body, fieldData); err != nil {
 		return nil, err
 	}
-	if !carriers.FormHas(body, fieldDigest) || kept || len(secrets) == 0 {
+	if !carriers.FormHas(r.Body, fieldDigest) || r.Kept || len(secrets) == 0 {
 		return data, nil
 	}
-	given, err := carriers.FormFields(body, fieldDigest, fieldTimestamp)
+	given, err := carriers.FormFields(keep, r.Body, fieldDigest, fieldTimestamp)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package sf
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -61,7 +62,7 @@ func TestUnwrap(t *testing.T) {
 			"changed, no check": {form(c.data, c.timestamp, other(c.want)), nil, false, true},
 			"no digest":         {[]byte(url.Values{fieldData: {c.data}}.Encode()), secrets, false, true},
 		} {
-			data, err := unwrap(x.body, x.secrets, x.kept)
+			data, err := unwrap(bytes.Clone, &carriers.Request{Body: x.body, Kept: x.kept}, x.secrets)
 			switch {
 			case x.good && (err != nil || string(data) != c.data):
 				t.Errorf("%s, %s: %q, error %v", c.want, name, data, err)
@@ -74,7 +75,7 @@ func TestUnwrap(t *testing.T) {
 		"broken data": "msgData=%7B%2&msgDigest=a", "broken time": "msgData=%7B%7D&timestamp=%&msgDigest=a", "broken digest": "msgData=%7B%7D&msgDigest=%g1",
 	} {
 		var p *trace.Problem
-		if _, err := unwrap([]byte(body), []string{"secret"}, false); !errors.As(err, &p) || p.Code != "malformed_form" {
+		if _, err := unwrap(bytes.Clone, &carriers.Request{Body: []byte(body)}, []string{"secret"}); !errors.As(err, &p) || p.Code != "malformed_form" {
 			t.Errorf("%s: %v, want malformed_form", name, err)
 		}
 	}

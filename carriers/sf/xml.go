@@ -19,8 +19,18 @@ const maxAttributes = 64
 //
 // Only plain XML is read: a DOCTYPE, entities beyond the five of XML, another
 // encoding than UTF-8, deep nesting, or anything after the root is ErrInvalid.
-func (p *push) readXML(data []byte) error {
-	in := &xmlInput{rest: bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n")}
+func (p *push) readXML(data []byte, facts *trace.Facts) error {
+	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n")
+	if p.scanXML(data, facts) {
+		return nil
+	}
+	p.reset()
+	return p.readAnyXML(data)
+}
+
+// readAnyXML reads the XML form whatever there is in it.
+func (p *push) readAnyXML(data []byte) error {
+	in := &xmlInput{rest: data}
 	d := xml.NewDecoder(in)
 	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errors.New("only UTF-8 is read") }
 	depth, routes, inBody, ended := 0, 0, false, false
@@ -71,34 +81,37 @@ func (p *push) readXML(data []byte) error {
 
 func routeOf(attributes []xml.Attr) (r route) {
 	for i := range attributes {
-		a := &attributes[i]
-		if a.Name.Space != "" {
-			continue
-		}
-		switch a.Name.Local {
-		case "mailno":
-			r.Mailno = a.Value
-		case "acceptAddress":
-			r.AcceptAddress = a.Value
-		case "reasonName":
-			r.ReasonName = a.Value
-		case "orderid":
-			r.Orderid = a.Value
-		case "acceptTime":
-			r.AcceptTime = a.Value
-		case "remark":
-			r.Remark = a.Value
-		case "opCode":
-			r.OpCode = a.Value
-		case "id":
-			r.ID = a.Value
-		case "reasonCode":
-			r.ReasonCode = a.Value
-		case "firstStatusCode":
-			r.FirstStatusCode = a.Value
+		if a := &attributes[i]; a.Name.Space == "" {
+			r.set(a.Name.Local, a.Value)
 		}
 	}
 	return r
+}
+
+// set takes what an attribute says.
+func (r *route) set(name, value string) {
+	switch name {
+	case "mailno":
+		r.Mailno = value
+	case "acceptAddress":
+		r.AcceptAddress = value
+	case "reasonName":
+		r.ReasonName = value
+	case "orderid":
+		r.Orderid = value
+	case "acceptTime":
+		r.AcceptTime = value
+	case "remark":
+		r.Remark = value
+	case "opCode":
+		r.OpCode = value
+	case "id":
+		r.ID = value
+	case "reasonCode":
+		r.ReasonCode = value
+	case "firstStatusCode":
+		r.FirstStatusCode = value
+	}
 }
 
 // xmlInput hands bytes to the XML reader. It ends an element with endlessly many

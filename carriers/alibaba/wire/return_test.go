@@ -64,7 +64,7 @@ func TestReturn(t *testing.T) {
 				t.Errorf("%s: to %q, %v\ngot:\n%s\nwant, to %q:\n%s", c.name, to.Name1.Text, err, got, c.to, c.want)
 			}
 		}
-		broken := Return{ReturnType: Value{Text: WarehouseReturn}, Contact: Value{JSON: []byte(`{"city":`)}}
+		broken := Return{ReturnType: Value{Text: WarehouseReturn}, Contact: Value{JSON: `{"city":`}}
 		if _, _, err := broken.Check(); !errors.Is(err, trace.ErrInvalid) {
 			t.Errorf("a contact that is no JSON: %v, want ErrInvalid", err)
 		}

@@ -94,7 +94,7 @@ func (rules Rules) check(i int, values []Value) (code, limit string) {
 	if r.Nested {
 		return "", ""
 	}
-	if v.JSON != nil {
+	if v.JSON != "" {
 		return BadFormat, ""
 	}
 	if r.Min > 0 || r.Max > 0 {

@@ -14,7 +14,7 @@ import (
 // null is as if it were absent.
 type Value struct {
 	Text string
-	JSON []byte // borrowed from the request
+	JSON string // "" where it is neither
 	Sent bool   // it came, if only as text of blanks
 }
 
@@ -24,35 +24,67 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 	err := said.UnmarshalJSON(b)
 	*v = Value{Text: said.Text, Sent: b[0] != 'n'}
 	if said.Odd {
-		v.JSON = b
+		v.JSON = string(b)
 	}
 	return err
 }
 
 // Given reports whether there is anything but blanks.
-func (v Value) Given() bool { return v.JSON != nil || strings.TrimSpace(v.Text) != "" }
+func (v Value) Given() bool { return v.JSON != "" || strings.TrimSpace(v.Text) != "" }
 
 // Nested is the object or list that v is, or whose JSON text it is: a form has no
 // other way to say one. Whether it is one is not known.
-func (v Value) Nested() []byte {
-	if v.JSON != nil {
+func (v Value) Nested() string {
+	if v.JSON != "" {
 		return v.JSON
 	}
-	return []byte(strings.TrimSpace(v.Text))
+	return strings.TrimSpace(v.Text)
+}
+
+// Fields is a struct of Values that can be read in one pass: Field gives the one of a
+// name, nil where there is none, and Names has them all.
+type Fields interface {
+	Field(name string) *Value
+	Names() []string
+}
+
+// Scan reads an object in one pass, as UnmarshalJSON would read its members. Texts refer
+// into what is read.
+func Scan(s *carriers.JSONScan, into Fields) {
+	for s.Open('{'); s.Member(); {
+		if v := into.Field(s.Name); v != nil {
+			v.scan(s)
+		} else {
+			s.Other(into.Names())
+		}
+	}
+}
+
+func (v *Value) scan(s *carriers.JSONScan) {
+	switch s.Next() {
+	case '{', '[':
+		*v = Value{JSON: s.Skip(), Sent: true}
+	case 'n':
+		s.Skip()
+		*v = Value{}
+	default:
+		var said carriers.Loose
+		s.Loose(&said)
+		*v = Value{Text: said.Text, Sent: true}
+	}
 }
 
 // Object reads the object that v is, or whose JSON text it is, into a struct. code
 // is BadFormat where it is none; err is as that of carriers.ReadJSON, where the
 // request itself is no JSON.
 func (v Value) Object(into any) (code string, err error) {
-	return v.read(v.Nested(), into, '{')
+	return v.read([]byte(v.Nested()), into, '{')
 }
 
-// List gives the items of the list that v is, or whose JSON text it is; they are
-// borrowed from it. code is BadFormat where it is none. A list of more than most
+// List gives the items of the list that v is, or whose JSON text it is. code is BadFormat where it is none. A list of more than most
 // items is ErrTooMany; other errors are as those of Object.
 func (v Value) List(most int) (items []json.RawMessage, code string, err error) {
-	data := v.Nested()
+	data := []byte(v.Nested())
 	// An item has some ten commas, with those of its texts. So a megabyte of nothing
 	// but commas does not become twenty of ours.
 	if bytes.Count(data, []byte{','}) > 64*most {
@@ -77,7 +109,7 @@ func (v Value) read(data []byte, into any, first byte) (code string, err error) 
 	switch err := carriers.ReadJSON(data, into); {
 	case err == nil:
 		return "", nil
-	case errors.Is(err, carriers.ErrMismatch), v.JSON == nil:
+	case errors.Is(err, carriers.ErrMismatch), v.JSON == "":
 		return BadFormat, nil // the request reads as JSON all the same
 	default:
 		return "", err

@@ -36,7 +36,7 @@ func TestValue(t *testing.T) {
 			var got struct{ V Value }
 			err := carriers.ReadJSON([]byte("{"+c.member+"}"), &got)
 			sent := c.member != `"v":null` && c.member != `"w":1`
-			if err != nil || got.V.Text != c.text || string(got.V.JSON) != c.json || got.V.Sent != sent {
+			if err != nil || got.V.Text != c.text || got.V.JSON != c.json || got.V.Sent != sent {
 				t.Errorf("%s: %q %s, sent %t, %v; want %q %s, %t", c.member, got.V.Text, got.V.JSON, got.V.Sent, err, c.text, c.json, sent)
 			}
 		}
@@ -54,14 +54,14 @@ func TestObject(t *testing.T) {
 			v                Value
 			broken           bool
 		}{
-			{"object", "1", "", Value{JSON: []byte(`{"a":1}`)}, false},
+			{"object", "1", "", Value{JSON: `{"a":1}`}, false},
 			{"text", "1", "", Value{Text: ` {"a":"1"} `}, false},
-			{"list", "", "4028", Value{JSON: []byte(`[1]`)}, false},
+			{"list", "", "4028", Value{JSON: `[1]`}, false},
 			{"plain text", "", "4028", Value{Text: "a"}, false},
 			{"number", "", "4028", Value{Text: "7"}, false},
 			{"nothing", "", "4028", Value{}, false},
 			{"broken text", "", "4028", Value{Text: `{"a":`}, false},
-			{"broken", "", "", Value{JSON: []byte(`{"a":`)}, true},
+			{"broken", "", "", Value{JSON: `{"a":`}, true},
 		} {
 			var got struct{ A Value }
 			code, err := c.v.Object(&got)
@@ -81,14 +81,14 @@ func TestList(t *testing.T) {
 			code string
 			err  error
 		}{
-			{"two", Value{JSON: []byte(`[{},"x"]`)}, 2, "", nil},
-			{"none", Value{JSON: []byte(`[]`)}, 0, "", nil},
+			{"two", Value{JSON: `[{},"x"]`}, 2, "", nil},
+			{"none", Value{JSON: `[]`}, 0, "", nil},
 			{"text", Value{Text: "[1,2,3]"}, 3, "", nil},
-			{"too many", Value{JSON: []byte(`[1,2,3,4]`)}, 0, "", ErrTooMany},
+			{"too many", Value{JSON: `[1,2,3,4]`}, 0, "", ErrTooMany},
 			{"far too many", Value{Text: "[" + strings.Repeat("1,", 300) + "1]"}, 0, "", ErrTooMany},
-			{"object", Value{JSON: []byte(`{}`)}, 0, "4028", nil},
+			{"object", Value{JSON: `{}`}, 0, "4028", nil},
 			{"broken text", Value{Text: "[1,"}, 0, "4028", nil},
-			{"broken", Value{JSON: []byte("[1,")}, 0, "", trace.ErrInvalid},
+			{"broken", Value{JSON: "[1,"}, 0, "", trace.ErrInvalid},
 		} {
 			items, code, err := c.v.List(3)
 			if len(items) != c.n || code != c.code || !errors.Is(err, c.err) {

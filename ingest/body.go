@@ -32,11 +32,11 @@ func read(ctx *fasthttp.RequestCtx, p *pass) (carriers.Request, error) {
 }
 
 // request is what came, as far as it can be read: where a Content-Encoding
-// still stands, it has no body.
+// still stands, it has no body. It is borrowed from ctx.
 func request(ctx *fasthttp.RequestCtx) carriers.Request {
 	r := carriers.Request{
-		ContentType: string(ctx.Request.Header.ContentType()),
-		Query:       string(ctx.URI().QueryString()),
+		ContentType: carriers.View(ctx.Request.Header.ContentType()),
+		Query:       queryOf(carriers.View(ctx.RequestURI())),
 	}
 	r.Path, _ = ctx.UserValue("path").(string)
 	r.Call, _ = ctx.UserValue("call").(string)
@@ -44,6 +44,13 @@ func request(ctx *fasthttp.RequestCtx) carriers.Request {
 		r.Body = ctx.PostBody()
 	}
 	return r
+}
+
+// queryOf is the query of a request's target.
+func queryOf(target string) string {
+	target, _, _ = strings.Cut(target, "#")
+	_, query, _ := strings.Cut(target, "?")
+	return query
 }
 
 // Inflate undoes a request's Content-Encoding in place and takes the header

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,15 +32,15 @@ func (in *Ingest) Events(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 }
 
 func (in *Ingest) events(ctx *fasthttp.RequestCtx, who trace.Asker) error {
-	pass, err := in.gate.enter("/v1/events", who, len(ctx.PostBody()), in.atOnce, "at_once")
-	if err != nil {
+	var p pass
+	if err := in.gate.enter(&p, &in.api, who, len(ctx.PostBody())); err != nil {
 		return err
 	}
-	defer pass.leave()
+	defer p.leave()
 	if err := isJSON(ctx.Request.Header.ContentType()); err != nil {
 		return err
 	}
-	r, err := read(ctx, pass)
+	r, err := read(ctx, &p)
 	if err != nil {
 		return err
 	}
@@ -51,17 +50,18 @@ func (in *Ingest) events(ctx *fasthttp.RequestCtx, who trace.Asker) error {
 		return err
 	}
 
-	heard := in.store.Now()
-	v.facts.Judge(heard, in.store.Now, carriers.Names(nil).Of)
+	heard := in.now()
+	v.facts.Judge(heard, in.now, carriers.Names(nil).Of)
 
-	wait, stop := context.WithTimeout(context.Background(), patience)
-	defer stop()
+	wait := in.waits.context()
 	fresh, err := in.append(wait, &v.facts, nil, who)
 	if err != nil {
 		return err
 	}
-	if err := in.quarantine(wait, &r, "", who, heard, v.facts.Faults); err != nil {
-		return err
+	if len(v.facts.Faults) > 0 {
+		if err := in.quarantine(wait, &r, "", who, heard, v.facts.Faults); err != nil {
+			return err
+		}
 	}
 
 	in.counts.count(&v.facts, heard)

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -9,10 +10,12 @@ import (
 )
 
 // A gate counts who is inside, so that no sender takes all the room and all of
-// them together keep no more bodies in work than there is memory for. Refusing is
-// cheap: it comes before anything is decoded. Safe for concurrent use.
+// them together keep no more bodies in work than there is memory for, and lets nobody
+// in while the store is busy. Refusing is cheap: it comes before anything is decoded.
+// Safe for concurrent use.
 type gate struct {
 	mostBytes int64
+	busy      func() (reason string, busy bool) // see Options.Busy; may be nil
 
 	mu     sync.Mutex
 	inside map[place]int // no entry for who is not inside
@@ -24,50 +27,65 @@ type place struct {
 	door, sender string
 }
 
+// An entrance is a door as the gate knows it. Of one sender, atOnce requests may be
+// inside; setting is that number's name in the config.
+type entrance struct {
+	name    string
+	atOnce  int
+	setting string
+	sheds   *sheds
+}
+
 // enter lets a request of size bytes in, or says why not: ErrInvalid with code
-// too_large, or ErrUnavailable with code busy and the setting that would help.
-// Of one sender, atOnce requests may be inside a door; setting is that number's
-// name in the config. Whoever is exempt always finds room.
-func (g *gate) enter(door string, who trace.Asker, size, atOnce int, setting string) (*pass, error) {
+// too_large, or ErrUnavailable with code busy and, where one would help, the setting.
+// Whoever is exempt always finds room. p is filled in for a request that is let in.
+func (g *gate) enter(p *pass, at *entrance, who trace.Asker, size int) error {
 	if size > MaxBody {
-		return nil, tooLarge()
+		return tooLarge()
 	}
-	p := &pass{gate: g, place: place{door, who.Sender}, exempt: who.Exempt}
-	if err := p.take(size, atOnce, setting); err != nil {
-		return nil, err
+	*p = pass{gate: g, at: at, sender: who.Sender, exempt: who.Exempt}
+	if err := p.take(size); err != nil {
+		return err
 	}
 	inflight.Inc()
-	return p, nil
+	return nil
 }
 
 // A pass lets one request be inside until it leaves.
 type pass struct {
 	gate   *gate
-	place  place
+	at     *entrance
+	sender string
 	bytes  int64
 	exempt bool
 }
 
-func (p *pass) take(size, atOnce int, setting string) error {
+func (p *pass) take(size int) error {
 	if p.exempt {
 		return nil
 	}
 	g := p.gate
+	if g.busy != nil {
+		if reason, busy := g.busy(); busy {
+			return p.at.sheds.of(reason, "the store has more to do than it can: send it again in a second")
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.inside[p.place] >= atOnce {
-		return trace.Problemf(trace.ErrUnavailable, "busy", "too many requests of this sender at once: raise %s (now %d)", setting, atOnce)
+	here := place{p.at.name, p.sender}
+	if g.inside[here] >= p.at.atOnce {
+		return p.at.sheds.of(shedSender, "too many requests of this sender at once: raise %s (now %d)", p.at.setting, p.at.atOnce)
 	}
 	if err := p.weigh(size); err != nil {
 		return err
 	}
-	g.inside[p.place]++
+	g.inside[here]++
 	return nil
 }
 
 // grow makes the request n bytes heavier, or fails like enter.
 func (p *pass) grow(n int) error {
-	if p.exempt {
+	if p.exempt || n == 0 {
 		return nil
 	}
 	p.gate.mu.Lock()
@@ -79,7 +97,7 @@ func (p *pass) grow(n int) error {
 func (p *pass) weigh(n int) error {
 	g := p.gate
 	if g.bytes > 0 && g.bytes+int64(n) > g.mostBytes {
-		return trace.Problemf(trace.ErrUnavailable, "busy", "too many bytes under way at once: raise bytes_in_flight (now %d)", g.mostBytes)
+		return p.at.sheds.of(shedBytes, "too many bytes under way at once: raise bytes_in_flight (now %d)", g.mostBytes)
 	}
 	g.bytes += int64(n)
 	p.bytes += int64(n)
@@ -96,9 +114,49 @@ func (p *pass) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.bytes -= p.bytes
-	if g.inside[p.place]--; g.inside[p.place] == 0 {
-		delete(g.inside, p.place)
+	here := place{p.at.name, p.sender}
+	if n := g.inside[here] - 1; n > 0 {
+		g.inside[here] = n
+	} else {
+		delete(g.inside, here)
 	}
+}
+
+// Why a request is shed, beside what Options.Busy says.
+const (
+	shedSender = "sender"
+	shedBytes  = "bytes"
+)
+
+// sheds are what a door says and counts of the requests that it has no room for, by
+// reason. A refusal is made once: under overload it is said more often than anything
+// else.
+type sheds struct {
+	label string
+	known sync.Map // of *shed, by reason
+}
+
+type shed struct {
+	problem *trace.Problem
+	total   *metrics.Counter
+}
+
+// shedsOf gives those of a door. The label is as that of countsOf.
+func shedsOf(label string) *sheds { return &sheds{label: label} }
+
+// of counts a request that is refused, and gives what is said of it: the same words
+// for the same reason.
+func (s *sheds) of(reason, format string, args ...any) error {
+	made, ok := s.known.Load(reason)
+	if !ok {
+		made, _ = s.known.LoadOrStore(reason, &shed{
+			trace.Problemf(trace.ErrUnavailable, "busy", format, args...),
+			metrics.GetOrCreateCounter(fmt.Sprintf(`waytrace_ingest_shed_total{carrier=%q,reason=%q}`, s.label, reason)),
+		})
+	}
+	refused := made.(*shed)
+	refused.total.Inc()
+	return refused.problem
 }
 
 var inflight = metrics.NewGauge("waytrace_ingest_inflight", nil)

@@ -17,7 +17,7 @@ func TestASenderMayNotTakeAllTheRoom(t *testing.T) {
 		<-release
 		return nil
 	}}
-	c := demo("crowd")
+	c := demo(fresh("crowd"))
 	c.Push.Door.AtOnce = 3
 	in := New(store, nil, Options{})
 	push := in.Push(c)
@@ -37,13 +37,16 @@ func TestASenderMayNotTakeAllTheRoom(t *testing.T) {
 		admit(sf)
 	}
 	err := push(requestOf(twoScans), sf)
-	if !errors.Is(err, trace.ErrUnavailable) || !strings.Contains(err.Error(), "raise carriers.crowd.at_once (now 3)") {
+	if !errors.Is(err, trace.ErrUnavailable) || !strings.Contains(err.Error(), "raise carriers."+c.Code+".at_once (now 3)") {
 		t.Errorf("the fourth at once: %v, want busy with the setting that helps", err)
 	}
 	ctx := requestOf(twoScans)
 	in.Refuse(c)(ctx, err)
 	if got := string(ctx.Response.Body()); ctx.Response.StatusCode() != 503 || got != no || len(ctx.Response.Header.Peek("Retry-After")) == 0 {
 		t.Errorf("it is answered %d %s", ctx.Response.StatusCode(), got)
+	}
+	if n := shedBy(c.Code, shedSender); n != 1 {
+		t.Errorf("%d are counted as shed, want 1", n)
 	}
 	admit(trace.Asker{Account: "main", Sender: "10.0.0.2"})
 	exempt := sf
@@ -64,8 +67,10 @@ func TestASenderMayNotTakeAllTheRoom(t *testing.T) {
 func TestTheGateWeighsBodies(t *testing.T) {
 	g := gate{mostBytes: 100, inside: make(map[place]int)}
 	a, b := trace.Asker{Sender: "a"}, trace.Asker{Sender: "b"}
+	door := entrance{name: "sf", atOnce: 64, setting: "carriers.sf.at_once", sheds: shedsOf(fresh("weighed"))}
 	enter := func(who trace.Asker, size int) (*pass, error) {
-		return g.enter("sf", who, size, 64, "carriers.sf.at_once")
+		p := new(pass)
+		return p, g.enter(p, &door, who, size)
 	}
 
 	first, err := enter(a, 150)
@@ -122,12 +127,14 @@ func TestAnInflatedBodyIsWeighedAnew(t *testing.T) {
 
 func TestTheGateForgetsSenders(t *testing.T) {
 	g := gate{mostBytes: 1 << 20, inside: make(map[place]int)}
+	door := entrance{name: "sf", atOnce: 4, setting: "carriers.sf.at_once", sheds: shedsOf(fresh("forgotten"))}
 	var all sync.WaitGroup
 	for n := range 8 {
 		all.Go(func() {
 			for i := range 1000 {
 				sender := trace.Asker{Sender: strings.Repeat("x", (i+n)%50)}
-				if p, err := g.enter("sf", sender, 10, 4, "carriers.sf.at_once"); err == nil {
+				p := new(pass)
+				if g.enter(p, &door, sender, 10) == nil {
 					p.leave()
 				}
 			}

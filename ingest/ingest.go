@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"waytrace/carriers"
 	"waytrace/trace"
@@ -54,6 +53,11 @@ type Options struct {
 	// word would count for more or less than it should. The error is ErrUnavailable. nil
 	// is a clock that nobody doubts.
 	Clock func() error
+	// Busy says whether the store has so much to do that what comes now would wait too
+	// long, and why, in a word for the metrics: then pushes are refused before they are
+	// decoded, until it has caught up. It is asked at each push. nil is a store that is
+	// never busy.
+	Busy func() (reason string, busy bool)
 }
 
 const (
@@ -61,19 +65,17 @@ const (
 	defaultBytesInFlight = 256 << 20
 )
 
-// patience is how long the store may take over one request: what is left of the
-// three seconds that every answer has is for reading and answering.
-const patience = 2500 * time.Millisecond
-
 // An Ingest takes pushes, many at a time.
 type Ingest struct {
 	store  Store
 	log    *slog.Logger
 	gate   gate
 	visits sync.Pool // of *visit
+	waits  waits
+	now    func() trace.HLC
 
-	atOnce   int // of one key
 	options  Options
+	api      entrance // of /v1/events
 	counts   *counts
 	refusals *refusals
 }
@@ -91,23 +93,26 @@ func New(store Store, log *slog.Logger, o Options) *Ingest {
 		o.BytesInFlight = defaultBytesInFlight
 	}
 	return &Ingest{
-		store: store, log: log, atOnce: o.AtOnce, options: o,
-		gate:   gate{mostBytes: o.BytesInFlight, inside: make(map[place]int)},
+		store: store, log: log, now: store.Now, options: o,
+		gate:   gate{mostBytes: o.BytesInFlight, busy: o.Busy, inside: make(map[place]int)},
 		visits: sync.Pool{New: func() any { return new(visit) }},
 		counts: countsOf(apiLabel), refusals: refusalsOf(apiLabel),
+		api: entrance{name: "/v1/events", atOnce: o.AtOnce, setting: "at_once", sheds: shedsOf(apiLabel)},
 	}
 }
 
 // A visit is the memory of one request. It goes back to the pool with done,
 // unless the store failed: then the store may still be reading from it.
 type visit struct {
-	facts  trace.Facts
-	answer []byte
+	request carriers.Request // borrowed from the server
+	facts   trace.Facts
+	answer  []byte
 }
 
 func (in *Ingest) visit() *visit { return in.visits.Get().(*visit) }
 
 func (in *Ingest) done(v *visit) {
+	v.request = carriers.Request{}
 	v.facts.Reset()
 	in.visits.Put(v)
 }

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"errors"
 	"strings"
 
@@ -16,42 +15,45 @@ import (
 // events in the store, what was not understood in quarantine. On an error it
 // has answered nothing; the error belongs to Refuse. who was authenticated.
 func (in *Ingest) Push(c carriers.Carrier) func(ctx *fasthttp.RequestCtx, who trace.Asker) error {
-	dialect, counts := c.Push, countsOf(c.Code)
-	atOnce, setting := dialect.Door.AtOnce, "carriers."+c.Code+".at_once"
-	if atOnce <= 0 {
-		atOnce = defaultAtOnce
+	dialect, counts, nameOf := c.Push, countsOf(c.Code), c.Push.Names.Of
+	door := entrance{name: c.Code, atOnce: dialect.Door.AtOnce, setting: "carriers." + c.Code + ".at_once", sheds: shedsOf(c.Code)}
+	if door.atOnce <= 0 {
+		door.atOnce = defaultAtOnce
 	}
 	return func(ctx *fasthttp.RequestCtx, who trace.Asker) error {
-		pass, err := in.gate.enter(c.Code, who, len(ctx.PostBody()), atOnce, setting)
-		if err != nil {
+		var p pass
+		if err := in.gate.enter(&p, &door, who, len(ctx.PostBody())); err != nil {
 			return err
 		}
-		defer pass.leave()
-		r, err := read(ctx, pass)
-		if err != nil {
+		defer p.leave()
+		v := in.visit()
+		r := &v.request
+		var err error
+		if *r, err = read(ctx, &p); err != nil {
+			in.done(v)
 			return err
 		}
 		r.Account = who.Account
-		v := in.visit()
-		if err := dialect.Decode(&r, &v.facts); err != nil {
+		if err := dialect.Decode(r, &v.facts); err != nil {
 			in.done(v)
 			return err
 		}
 
-		heard := in.store.Now()
-		v.facts.Judge(heard, in.store.Now, dialect.Names.Of)
+		heard := in.now()
+		v.facts.Judge(heard, in.now, nameOf)
 
-		wait, stop := context.WithTimeout(context.Background(), patience)
-		defer stop()
+		wait := in.waits.context()
 		if _, err := in.append(wait, &v.facts, dialect.Names, who); err != nil {
 			return err
 		}
-		if err := in.quarantine(wait, withoutCredentials(&r, dialect.Hidden), c.Code, who, heard, v.facts.Faults); err != nil {
-			return err
+		if len(v.facts.Faults) > 0 {
+			if err := in.quarantine(wait, withoutCredentials(r, dialect.Hidden), c.Code, who, heard, v.facts.Faults); err != nil {
+				return err
+			}
 		}
 
 		counts.count(&v.facts, heard)
-		body, contentType := dialect.Answer(v.answer[:0], &r, v.facts.Refusal)
+		body, contentType := dialect.Answer(v.answer[:0], r, v.facts.Refusal)
 		ctx.SetContentType(contentType)
 		ctx.SetBody(body)
 		v.answer = body

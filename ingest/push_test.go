@@ -418,3 +418,14 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 		}
 	})
 }
+
+// The query is what the parser of addresses takes for it.
+func TestQueryOf(t *testing.T) {
+	for _, target := range []string{"/push", "/push?", "/push?a=b&c=%20", "/push?a?b", "/push?a#b", "/push#a?b", "/push#", "/push?%zz=+"} {
+		var uri fasthttp.URI
+		uri.Update(target)
+		if got, want := queryOf(target), string(uri.QueryString()); got != want {
+			t.Errorf("of %s %q, want %q", target, got, want)
+		}
+	}
+}

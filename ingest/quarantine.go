@@ -20,21 +20,18 @@ import (
 const mostFaults = 20
 
 // quarantine keeps a request as it came, for the sake of the items in it that
-// were not understood, and returns when it is synced. Without faults it does
-// nothing. Only what was authenticated may come here. carrier is "" for
-// /v1/events. After an error faults is the store's.
+// were not understood, and returns when it is synced. Only what was authenticated
+// may come here. carrier is "" for /v1/events. After an error faults is the store's.
 func (in *Ingest) quarantine(ctx context.Context, r *carriers.Request, carrier string, who trace.Asker, heard trace.HLC, faults []trace.Fault) error {
-	if len(faults) == 0 {
-		return nil
-	}
 	call := r.Call
 	if carrier == "" {
 		call = callOf(who.Carriers)
 	}
+	// Copies: the store may read them after we gave up waiting.
 	err := in.store.Quarantine(ctx, &trace.Quarantined{
 		Heard: heard, Carrier: carrier, Account: who.Account,
-		ContentType: r.ContentType, Query: r.Query, Path: r.Path, Call: call, Faults: firstOf(faults),
-		Raw: bytes.Clone(r.Body), // the store may read it after we gave up waiting
+		ContentType: strings.Clone(r.ContentType), Query: strings.Clone(r.Query), Path: strings.Clone(r.Path), Call: call,
+		Faults: firstOf(faults), Raw: bytes.Clone(r.Body),
 	})
 	if err != nil {
 		return unavailable(err)

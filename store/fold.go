@@ -17,7 +17,7 @@ import (
 // on under their numbers; writes them with all that is theirs; and numbers what was
 // learned, partition by partition.
 func (w *writer) finish() {
-	var changed []*liveHead
+	changed := w.dirty
 	for _, h := range w.heads {
 		if h.dirty {
 			h.head.Fold(h.Waybill, w.kin)
@@ -25,6 +25,7 @@ func (w *writer) finish() {
 		}
 	}
 	changed = append(changed, w.foldParents(changed)...)
+	w.dirty = changed
 	slices.SortFunc(changed, func(a, b *liveHead) int {
 		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Carrier, b.Carrier))
 	})
@@ -36,7 +37,8 @@ func (w *writer) finish() {
 		if h.isNew {
 			next.waybills++
 		}
-		w.write(h)
+		twin := i > 0 && changed[i-1].Number == h.Number || i+1 < len(changed) && changed[i+1].Number == h.Number
+		w.write(h, twin)
 		w.number(h)
 		if len(w.entry.Groups) > 0 && (i+1 == len(changed) || changed[i+1].partition != h.partition) {
 			w.enter(h.partition)
@@ -59,10 +61,17 @@ func (w *writer) finish() {
 	}
 }
 
-// write puts a head and all that the batch has of it into the batch.
-func (w *writer) write(h *liveHead) {
+// write puts a head and all that the batch has of it into the batch, and the head into
+// the table; twin says that the batch writes another of the number. From here on
+// readers may see it.
+func (w *writer) write(h *liveHead, twin bool) {
+	w.moved = append(w.moved, w.store.stamps.begin(h.hash))
+	if h.isNew {
+		w.store.known.add(h.hash)
+	}
 	w.buf, w.value = keys.Head(w.buf[:0], h.Waybill), h.head.Append(w.value[:0])
 	w.set(w.buf, w.value)
+	w.keepHead(h, w.value, twin)
 	for _, e := range h.events {
 		w.buf = keys.Event(w.buf[:0], h.Waybill, e.local, e.id)
 		w.set(w.buf, e.value)

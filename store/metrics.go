@@ -10,6 +10,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/cockroachdb/pebble/v2"
 
+	"waytrace/store/keys"
 	"waytrace/trace"
 )
 
@@ -21,6 +22,8 @@ type Status struct {
 	Seq       uint64 `json:"seq"` // safe mark of the feed
 	Waybills  uint64 `json:"waybills"`
 	DiskUsed  uint64 `json:"disk_used_bytes"`
+	Tables    uint64 `json:"tables_bytes"`      // without the feed and the log
+	Feed      uint64 `json:"feed_tables_bytes"` // of the feed, in tables
 	Debt      uint64 `json:"compaction_debt_bytes"`
 	ReadOnly  string `json:"read_only,omitempty"` // why
 }
@@ -31,6 +34,12 @@ func (s *Store) Status() Status {
 	if s.enter() == nil {
 		m := s.db.Metrics()
 		st.DiskUsed, st.Debt = m.DiskSpaceUsage(), m.Compact.EstimatedDebt
+		feed := []byte{keys.KindFeed}
+		if n, err := s.db.EstimateDiskUsage(feed, keys.End(nil, feed)); err == nil {
+			st.Feed = n
+		}
+		tables := m.Total()
+		st.Tables = uint64(tables.TablesSize) - min(st.Feed, uint64(tables.TablesSize))
 		s.leave()
 	}
 	if err := s.failed.Load(); err != nil {
@@ -60,6 +69,9 @@ func (s *Store) WriteMetrics(w io.Writer) {
 	gauge("feed_limit_bytes", s.limits.size)
 	gauge("feed_oldest_seconds", s.feedAge().Seconds())
 	gauge("queue_requests", len(s.in))
+	bytes, heads := s.heads.size()
+	gauge("heads_bytes", bytes)
+	gauge("heads", heads)
 	gauge("disk_used_bytes", m.DiskSpaceUsage())
 	gauge("wal_bytes", m.WAL.Size)
 	gauge("wal_written_bytes_total", m.WAL.BytesWritten)

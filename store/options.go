@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"waytrace/store/keys"
@@ -15,7 +16,8 @@ import (
 // Options are the settings of a store. The zero value works.
 type Options struct {
 	CacheSize    int64        // bytes of blocks kept in memory; 0 is 256 MiB
-	MemTableSize uint64       // bytes gathered in memory before a table is written; 0 is 64 MiB
+	HeadsSize    int64        // bytes for the table of heads; 0 is 64 MiB, less is none
+	MemTableSize uint64       // bytes gathered in memory before a table is written; 0 is 128 MiB
 	Log          *slog.Logger // nil is slog.Default
 	Wall         func() int64 // the physical clock, milliseconds since 1970; nil is the system's
 
@@ -28,6 +30,8 @@ type Options struct {
 	FeedSize   int64         // bytes of feed that are kept at most; 0 is a fifth of the disk
 	OutboxSize int64         // bytes of feed that may wait for the outbox; 0 is a fifth of the disk
 
+	SyncDelay time.Duration // lengthens every sync of the log, to rehearse a slower disk
+
 	FS vfs.FS // nil is the disk; tests have one that can crash
 }
 
@@ -35,8 +39,11 @@ func (o Options) withDefaults() Options {
 	if o.CacheSize == 0 {
 		o.CacheSize = 256 << 20
 	}
+	if o.HeadsSize == 0 {
+		o.HeadsSize = 64 << 20
+	}
 	if o.MemTableSize == 0 {
-		o.MemTableSize = 64 << 20
+		o.MemTableSize = 128 << 20
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -46,6 +53,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
+	}
+	if o.SyncDelay > 0 {
+		o.FS = delayedDisk{o.FS, o.SyncDelay}
 	}
 	if o.Wall == nil {
 		o.Wall = func() int64 { return time.Now().UnixMilli() }
@@ -92,6 +102,22 @@ var comparer = func() *pebble.Comparer {
 	return &c
 }()
 
+// What is written often, above, is not compressed; what stays is well.
+var compression = func() pebble.DBCompressionSettings {
+	c := pebble.UniformDBCompressionSettings(block.NoCompression)
+	c.Name = "waytrace"
+	c.Levels[len(c.Levels)-2] = block.FastestCompression
+	c.Levels[len(c.Levels)-1] = block.ZstdCompression
+	return c
+}()
+
+// The database stops writes at so many memtables, and at so many tables one over
+// the other on its first level; see Busy.
+const (
+	stopMemtables = 4
+	stopSublevels = 32
+)
+
 // pebble gives the database's own settings. What they rest on is in
 // docs/decisions/0003-pebble-settings.md.
 func (s *Store) pebbleOptions(cache *pebble.Cache, o Options) *pebble.Options {
@@ -102,9 +128,9 @@ func (s *Store) pebbleOptions(cache *pebble.Cache, o Options) *pebble.Options {
 		Cache:                       cache,
 		Comparer:                    comparer,
 		MemTableSize:                o.MemTableSize,
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       32,
+		MemTableStopWritesThreshold: stopMemtables,
+		L0CompactionThreshold:       8,
+		L0StopWritesThreshold:       stopSublevels,
 		LBaseMaxBytes:               512 << 20,
 		MaxOpenFiles:                4096,
 		BytesPerSync:                1 << 20,
@@ -114,11 +140,11 @@ func (s *Store) pebbleOptions(cache *pebble.Cache, o Options) *pebble.Options {
 	}
 	po.TargetFileSizes[0] = 8 << 20
 	for i := range po.Levels {
-		po.Levels[i].BlockSize = 8 << 10
+		po.Levels[i].BlockSize = 24 << 10
 		po.Levels[i].IndexBlockSize = 256 << 10
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return compression })
 	// Behind a split, the database takes the suffix for a version and moves all
 	// but the first value of a prefix elsewhere. Ours are events that are read
 	// together: they stay in place.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -14,8 +15,9 @@ import (
 
 // Trace reads what is known of a number into t, which it empties first: the head
 // of one carrier, and what is wanted beside it: all of its events in the fold's
-// order, with those of its legs, and its records. number is canonical. carrier "" takes the one with the newest event, and names the
-// others in t.Also. A number or carrier that is not known is ErrNotFound.
+// order, with those of its legs, and its records. number is canonical, and t borrows
+// it. carrier "" takes the one with the newest event, and names the others in t.Also.
+// A number or carrier that is not known is ErrNotFound.
 //
 // Head and events are of one moment. They may show what is not yet synced.
 func (s *Store) Trace(t *trace.Trace, number, carrier string, want trace.Want) error {
@@ -24,25 +26,39 @@ func (s *Store) Trace(t *trace.Trace, number, carrier string, want trace.Want) e
 		return err
 	}
 	defer s.leave()
-	prefix := keys.Waybill(make([]byte, 0, 64), number)
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: prefix, UpperBound: keys.End(make([]byte, 0, 64), prefix),
-		KeyTypes: pebble.IterKeyTypePointsOnly,
-		// An unknown number is the common case of guessing, and of asking too early.
-		UseL6Filters: true,
-	})
-	if err != nil {
-		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+	hash := s.stamps.hash(number)
+	if s.known.lacks(hash) {
+		return unknown(number)
 	}
-	defer it.Close()
-	if err := readHeads(it, t, number, carrier); err != nil {
-		return err
-	}
-	if want.Events {
-		if t.Events, err = readEvents(it, t.Waybill, len(t.Also) > 0, t.Events); err != nil {
+	l := lookups.Get().(*lookup)
+	defer lookups.Put(l)
+	if !want.Events {
+		// Whoever wants no events hardly ever needs the disk.
+		if known, err := s.readTable(l, hash, t, number, carrier); known || err != nil {
+			if err == nil {
+				err = s.readBeside(t, want)
+			}
 			return err
 		}
 	}
+	it, err := s.iterate(l)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	if err := readHeads(it, l, t, number, carrier); err != nil {
+		return err
+	}
+	if want.Events {
+		if err := readEvents(it, l, t, len(t.Also) > 0); err != nil {
+			return err
+		}
+	}
+	return s.readBeside(t, want)
+}
+
+// readBeside reads what is wanted beside a waybill's own head and events.
+func (s *Store) readBeside(t *trace.Trace, want trace.Want) error {
 	if legs := t.Children(want); len(legs) > 0 {
 		if err := s.readLegs(t, legs, want.Events); err != nil {
 			return err
@@ -54,21 +70,45 @@ func (s *Store) Trace(t *trace.Trace, number, carrier string, want trace.Want) e
 	return nil
 }
 
+// A lookup is the memory that a read takes beside its trace.
+type lookup struct {
+	options pebble.IterOptions
+	key     []byte
+	list    []byte
+}
+
+var lookups = sync.Pool{New: func() any { return new(lookup) }}
+
+// iterate makes an iterator for the keys of one number, which l is used for. It has no
+// bounds: it is placed by SeekPrefixGE alone, which ends with the number's keys.
+func (s *Store) iterate(l *lookup) (*pebble.Iterator, error) {
+	l.options = pebble.IterOptions{
+		KeyTypes: pebble.IterKeyTypePointsOnly,
+		// While we do not know ourselves which numbers there are: an unknown one is the
+		// common case of guessing, and of asking too early.
+		UseL6Filters: !s.known.complete.Load(),
+	}
+	it, err := s.db.NewIter(&l.options)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+	}
+	return it, nil
+}
+
 // readLegs reads the heads of the numbers that a parcel went on under, and their
 // events where they are wanted. They may be a moment younger than the parcel's own
 // head.
 func (s *Store) readLegs(t *trace.Trace, legs []trace.Waybill, events bool) error {
+	var l lookup
 	for _, leg := range legs {
-		prefix := keys.Waybill(make([]byte, 0, 64), leg.Number)
-		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keys.End(nil, prefix), UseL6Filters: true})
+		it, err := s.iterate(&l)
 		if err != nil {
-			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+			return err
 		}
-		var of trace.Trace
-		err = readHeads(it, &of, leg.Number, leg.Carrier)
-		part := trace.Part{Waybill: of.Waybill, Head: of.Head}
+		var of trace.Trace // each has memory of its own: the parts stay
+		err = readHeads(it, &l, &of, leg.Number, leg.Carrier)
 		if err == nil && events {
-			part.Events, err = readEvents(it, of.Waybill, true, nil)
+			err = readEvents(it, &l, &of, true)
 		}
 		it.Close()
 		switch {
@@ -77,6 +117,7 @@ func (s *Store) readLegs(t *trace.Trace, legs []trace.Waybill, events bool) erro
 		case err != nil:
 			return err
 		}
+		part := trace.Part{Waybill: of.Waybill, Head: of.Head, Events: of.Events}
 		if !slices.ContainsFunc(t.Legs, func(p trace.Part) bool { return p.Waybill == part.Waybill }) {
 			t.Legs = append(t.Legs, part)
 		}
@@ -103,93 +144,114 @@ func (s *Store) readRecords(t *trace.Trace) error {
 
 // readHeads reads the heads of a number, which lie before its events, and leaves
 // the iterator behind them.
-func readHeads(it *pebble.Iterator, t *trace.Trace, number, carrier string) error {
-	found := false
-	var other trace.Trace
-	for ok := it.SeekPrefixGE(keys.Heads(make([]byte, 0, 64), number)); ok; ok = it.Next() {
-		k, err := keys.Parse(it.Key())
-		if err != nil {
-			return err
-		}
-		if k.IsEvent {
+func readHeads(it *pebble.Iterator, l *lookup, t *trace.Trace, number, carrier string) error {
+	c := choice{t: t, number: number, carrier: carrier}
+	l.key = keys.Heads(l.key[:0], number)
+	for ok := it.SeekPrefixGE(l.key); ok; ok = it.Next() {
+		of, is := bytes.CutPrefix(it.Key(), l.key)
+		if !is {
 			break
 		}
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 		}
-		switch {
-		case carrier != "" && k.Waybill.Carrier != carrier:
-			if err := other.SetHead(k.Waybill, value); err != nil {
-				return err
-			}
-			if !other.Head.Silent() {
-				t.Also = append(t.Also, k.Waybill.Carrier)
-			}
-		case !found:
-			if err := t.SetHead(k.Waybill, value); err != nil {
-				return err
-			}
-			// Of one that lists spoke of and nothing more, nothing is known yet.
-			found = !t.Head.Silent()
-		default:
-			if err := other.SetHead(k.Waybill, value); err != nil {
-				return err
-			}
-			if other.Head.Silent() {
-				continue
-			}
-			if other.Head.Newest() > t.Head.Newest() {
-				t.Also = append(t.Also, t.Carrier)
-				if err := t.SetHead(k.Waybill, value); err != nil {
-					return err
-				}
-			} else {
-				t.Also = append(t.Also, k.Waybill.Carrier)
-			}
+		if err := c.take(of, value); err != nil {
+			return err
 		}
 	}
 	if err := it.Error(); err != nil {
 		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 	}
-	slices.Sort(t.Also)
-	if !found {
-		return fmt.Errorf("number %s: %w", number, trace.ErrNotFound)
+	return c.end()
+}
+
+// A choice finds the head that is meant among all of a number, and names the others
+// in t.Also.
+type choice struct {
+	t               *trace.Trace
+	number, carrier string // carrier "" is the one with the newest event
+	found           bool
+	other           *trace.Trace // of a number that several carriers have
+}
+
+// take looks at one more head: a carrier and the stored form, both of which it copies.
+func (c *choice) take(carrier, value []byte) error {
+	t := c.t
+	if !c.found && (c.carrier == "" || c.carrier == string(carrier)) {
+		err := t.SetHead(trace.Waybill{Number: c.number, Carrier: t.Keep(carrier)}, value)
+		// Of one that lists spoke of and nothing more, nothing is known yet.
+		c.found = !t.Head.Silent()
+		return err
+	}
+	if c.other == nil {
+		c.other = new(trace.Trace)
+	}
+	w := trace.Waybill{Number: c.number, Carrier: t.Keep(carrier)}
+	switch err := c.other.SetHead(w, value); {
+	case err != nil:
+		return err
+	case c.other.Head.Silent():
+	case c.carrier == "" && c.other.Head.Newest() > t.Head.Newest():
+		t.Also = append(t.Also, t.Carrier)
+		return t.SetHead(w, value)
+	default:
+		t.Also = append(t.Also, w.Carrier)
 	}
 	return nil
 }
 
-// readEvents goes on to the events of a waybill whose head was read, and appends
-// them to events; seek where the iterator may stand elsewhere.
-func readEvents(it *pebble.Iterator, of trace.Waybill, seek bool, events []trace.Event) ([]trace.Event, error) {
-	prefix := keys.Events(make([]byte, 0, 96), of)
+// unknown is the error of a number that nothing is known of: ErrNotFound.
+type unknown string
+
+func (number unknown) Error() string {
+	return "number " + string(number) + ": " + trace.ErrNotFound.Error()
+}
+
+func (unknown) Unwrap() error { return trace.ErrNotFound }
+
+// end says what came of it: ErrNotFound where there is no such head.
+func (c *choice) end() error {
+	slices.Sort(c.t.Also)
+	if !c.found {
+		return unknown(c.number)
+	}
+	return nil
+}
+
+// readEvents goes on to the events of the trace, whose head was read; seek where the
+// iterator may stand elsewhere.
+func readEvents(it *pebble.Iterator, l *lookup, t *trace.Trace, seek bool) error {
+	l.key = keys.Events(l.key[:0], t.Waybill)
 	ok := it.Valid()
 	if seek {
-		ok = it.SeekPrefixGE(prefix)
+		ok = it.SeekPrefixGE(l.key)
 	}
 	for ; ok; ok = it.Next() {
-		rest, ours := bytes.CutPrefix(it.Key(), prefix)
+		rest, ours := bytes.CutPrefix(it.Key(), l.key)
 		if !ours {
 			break
 		}
 		local, id, sound := keys.EventOf(rest)
 		if !sound {
-			return events, fmt.Errorf("key %q is no event's: %w", it.Key(), trace.ErrInvalid)
+			return fmt.Errorf("key %q is no event's: %w", it.Key(), trace.ErrInvalid)
 		}
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return events, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 		}
-		events = append(events, trace.Event{})
-		if err := trace.DecodeEvent(&events[len(events)-1], of, local, id, value); err != nil {
-			return events, err
+		if err := t.AddEvent(local, id, value); err != nil {
+			return err
+		}
+		if len(t.Events) == len(t.Head.Entries) {
+			break // they are of one moment, so there is none that the head does not know
 		}
 	}
 	if err := it.Error(); err != nil {
-		return events, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 	}
-	trace.SortEvents(events)
-	return events, nil
+	trace.SortEvents(t.Events)
+	return nil
 }
 
 // maxWaybills bounds what is read of one reference.

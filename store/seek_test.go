@@ -36,7 +36,7 @@ func TestAStatusIsOneSeek(t *testing.T) {
 	}
 	defer it.Close()
 	tr.Reset()
-	if err := readHeads(it, &tr, w.Number, ""); err != nil {
+	if err := readHeads(it, new(lookup), &tr, w.Number, ""); err != nil {
 		t.Fatal(err)
 	}
 	if lacks := tr.Children(trace.Want{}); len(lacks) > 0 {

@@ -59,6 +59,12 @@ type Store struct {
 	reading sync.RWMutex // held for reading by whoever reads the database
 	closed  bool         // under reading
 
+	stamps   stamps
+	known    known
+	heads    headTable
+	distress distress
+	learned  chan struct{} // closed when the scan that fills known has ended
+
 	partitions       [trace.Partitions]partition
 	trimming         sync.Mutex // held by who trims the feed
 	complainedOfHeld time.Time  // see there; under trimming
@@ -85,6 +91,7 @@ type Store struct {
 // another process has it open, when a newer version wrote it, or when it holds
 // something else.
 func Open(dir string, o Options) (*Store, error) {
+	isDisk := o.FS == nil
 	o = o.withDefaults()
 	_, err := o.FS.Stat(dir)
 	isNew := errors.Is(err, fs.ErrNotExist)
@@ -93,15 +100,21 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	err = s.birth()
-	if err == nil && isNew && o.FS == vfs.Default {
+	if err == nil && o.HeadsSize > 0 {
+		s.heads.ring, err = newRing(o.HeadsSize)
+	}
+	if err == nil && isNew && isDisk {
 		err = os.Chmod(dir, 0o700) // parcels are nobody else's business
 	}
 	if err != nil {
+		s.heads.free()
 		s.shut()
 		return nil, err
 	}
 	o = o.withShares(dir)
 	s.limits = limits{o.FeedAge, uint64(o.FeedSize), uint64(o.OutboxSize)}
+	s.known.start(s.waybills.Load())
+	go s.learn()
 	go s.write()
 	return s, nil
 }
@@ -114,7 +127,8 @@ func openDatabase(dir string, o Options, change func(*pebble.Options)) (*Store, 
 		room:    memtablesOfRoom * o.MemTableSize,
 		clock:   trace.Clock{Wall: o.Wall},
 		in:      make(chan *request, queueLength),
-		closing: make(chan struct{}), stopped: make(chan struct{}),
+		closing: make(chan struct{}), stopped: make(chan struct{}), learned: make(chan struct{}),
+		stamps: newStamps(),
 	}
 	s.landing.moved.L = &s.landing.mu
 	if s.fatal == nil {
@@ -126,7 +140,8 @@ func openDatabase(dir string, o Options, change func(*pebble.Options)) (*Store, 
 		s.log.Warn("store: opening takes long, reading the log of the last run; is the disk full?", "directory", dir)
 	})
 	defer slow.Stop()
-	s.cache = pebble.NewCache(o.CacheSize)
+	// The database takes its memtables out of the cache.
+	s.cache = pebble.NewCache(o.CacheSize + stopMemtables*int64(o.MemTableSize))
 	settings := s.pebbleOptions(s.cache, o)
 	change(settings)
 	// The database makes the directory itself, and syncs the entry in its parent:
@@ -241,6 +256,7 @@ func (s *Store) Stalled() time.Duration {
 func (s *Store) fail(err error) {
 	err = fmt.Errorf("the store is read-only after a failed write, restart waytrace once the disk is sound (%w): %w",
 		err, trace.ErrUnavailable)
+	s.heads.off.Store(true)
 	if s.failed.CompareAndSwap(nil, &err) {
 		s.log.Error("store is read-only", "err", err)
 	}
@@ -258,10 +274,12 @@ func (s *Store) Close() (err error) {
 		s.Quiet()
 		close(s.closing)
 		<-s.stopped
+		<-s.learned
 		s.reading.Lock()
 		defer s.reading.Unlock()
 		s.closed = true
 		err = s.shut()
+		s.heads.free()
 	})
 	return err
 }
@@ -289,6 +307,21 @@ func (s *Store) Checkpoint(dir string) error {
 	defer s.leave()
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return fmt.Errorf("checkpoint to %s: %w", dir, err)
+	}
+	return nil
+}
+
+// Compact compacts the whole directory, table by table, until ctx ends. Reads and
+// writes go on, slower.
+func (s *Store) Compact(ctx context.Context) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	for kind := byte('a'); kind <= 'z'; kind++ {
+		if err := s.db.Compact(ctx, []byte{kind}, []byte{kind + 1}, false); err != nil {
+			return fmt.Errorf("compact: %w (%w)", trace.ErrUnavailable, err)
+		}
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (w *writer) takeEvents(facts *trace.Facts) (fresh int, err error) {
 			w.latest = max(w.latest, e.Heard)
 		}
 		heard, text := e.Heard, e.Mark.Text // a union has others
-		brought := e.References
+		brought, named := e.References, h.head.References
 		e.Taken, err = h.head.Take(e, func() (*trace.Event, error) { return w.have(h, e) })
 		if err != nil {
 			return fresh, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
@@ -121,7 +121,8 @@ func (w *writer) takeEvents(facts *trace.Facts) (fresh int, err error) {
 		h.changed(e.Judged, trace.Change{Kind: kind, Local: e.At.Local, ID: e.ID, Text: text, Heard: heard})
 		w.adopt(e.Waybill, e.Leg.Waybill)
 		for _, r := range brought {
-			if trace.ValidReference(r.Text) {
+			// One that the head names leads here already: the row came with the name.
+			if trace.ValidReference(r.Text) && !slices.Contains(named, r) {
 				w.buf = keys.Reference(w.buf[:0], r, e.Waybill)
 				w.set(w.buf, nil)
 			}

@@ -62,6 +62,7 @@ type flight struct {
 	seq      uint64 // the last seq in it
 	ordinal  uint64 // of the batch, see landing
 	entries  []entered
+	moved    []uint32 // stamps to land
 	began    time.Time
 }
 
@@ -138,6 +139,9 @@ func (s *Store) land(f flight) {
 			s.fail(err)
 		} else {
 			s.safe.Store(f.seq)
+			for _, cell := range f.moved {
+				s.stamps.land(cell)
+			}
 			commitDuration.UpdateDuration(f.began)
 			s.ring(f.entries)
 		}
@@ -168,11 +172,18 @@ type writer struct {
 	value    []byte
 	entry    trace.FeedEntry
 	entries  []entered // of the batch
+	moved    []uint32  // stamps that the batch moved
+
+	list, listed []byte      // heads of a number
+	dirty        []*liveHead // heads that the batch changed
+	spare        []*liveHead // of earlier batches, to be used again
 }
 
 // A liveHead is a head that the batch touches, with what the batch learned of it.
 type liveHead struct {
 	trace.Waybill
+	hash      uint64 // of the number, in the tables in memory
+	alone     bool   // no other carrier has a head of the number
 	head      trace.Head
 	partition uint16
 	before    trace.Pair
@@ -226,10 +237,8 @@ func (w *writer) commit(requests []*request) flight {
 	f := flight{requests: requests, began: time.Now()}
 	w.batch = w.store.db.NewBatch()
 	w.heard = 0
-	clear(w.heads)
-	clear(w.adopted)
-	clear(w.unmapped)
-	w.entries = nil
+	w.entries, w.moved = nil, make([]uint32, 0, len(requests))
+	defer w.forget()
 	for _, r := range requests {
 		switch {
 		case r.facts != nil:
@@ -246,7 +255,7 @@ func (w *writer) commit(requests []*request) flight {
 		}
 	}
 	w.finish()
-	f.seq, f.entries = w.store.next.seq-1, w.entries
+	f.seq, f.entries, f.moved = w.store.next.seq-1, w.entries, w.moved
 	if w.batch.Empty() {
 		w.batch.Close()
 		return f
@@ -271,18 +280,24 @@ func (w *writer) live(of trace.Waybill) (*liveHead, error) {
 	if h := w.heads[of]; h != nil {
 		return h, nil
 	}
-	h := &liveHead{Waybill: of, partition: trace.PartitionOf(of.Number)}
-	w.buf = keys.Head(w.buf[:0], of)
-	value, closer, err := w.store.db.Get(w.buf)
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		h.isNew = true
-	case err != nil:
-		return nil, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
-	default:
-		err = trace.DecodeHead(&h.head, value)
-		closer.Close()
-		if err != nil {
+	hash := w.store.stamps.hash(of.Number)
+	list, err := w.store.listOf(w.list[:0], hash, of.Number)
+	w.list = list
+	if err != nil {
+		return nil, err
+	}
+	h := w.empty()
+	h.Waybill, h.hash, h.partition = of, hash, trace.PartitionOf(of.Number)
+	h.isNew, h.alone = true, true
+	for len(list) > 0 {
+		var carrier, value []byte
+		carrier, value, list = nextHead(list)
+		if string(carrier) != of.Carrier {
+			h.alone = false
+			continue
+		}
+		h.isNew = false
+		if err := trace.DecodeHead(&h.head, value); err != nil {
 			// Sending it again does not help before somebody has mended the directory,
 			// but nothing may be lost: the sender keeps it until then.
 			w.store.log.Error("a head cannot be read", "waybill", of.Number, "carrier", of.Carrier, "err", err)
@@ -292,6 +307,44 @@ func (w *writer) live(of trace.Waybill) (*liveHead, error) {
 	h.before, h.anomalies = h.head.Pair, h.head.Anomalies
 	w.heads[of] = h
 	return h, nil
+}
+
+// empty gives a head that knows nothing, in memory of an earlier batch.
+func (w *writer) empty() *liveHead {
+	if n := len(w.spare); n > 0 {
+		h := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return h
+	}
+	return new(liveHead)
+}
+
+// mostSpare is how many heads are kept to be used again, and mostReused how many
+// events one of them may have had.
+const (
+	mostSpare  = 2 * batchEvents
+	mostReused = 256
+)
+
+// forget lets go of what the batch touched: the requests' memory is theirs again once
+// they are answered.
+func (w *writer) forget() {
+	for _, h := range w.heads {
+		if len(w.spare) == mostSpare || cap(h.head.Entries) > mostReused {
+			continue
+		}
+		h.head.Reset()
+		clear(h.changes)
+		clear(h.others)
+		clear(h.events)
+		*h = liveHead{head: h.head, changes: h.changes[:0], others: h.others[:0], events: h.events[:0]}
+		w.spare = append(w.spare, h)
+	}
+	clear(w.heads)
+	clear(w.adopted)
+	clear(w.unmapped)
+	clear(w.dirty)
+	w.dirty = w.dirty[:0]
 }
 
 // have reads an event that the head knows, from the batch or from the database.

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// distress is what was seen last of the database's own trouble, at most lookEvery old.
+type distress struct {
+	looked atomic.Int64           // when, since the store was opened
+	reason atomic.Pointer[string] // nil is none
+}
+
+// At these the database is about to hold writes back by itself, for as long as it
+// likes: half as many tables one over the other as make it stop, and the last
+// memtable before those in memory are full.
+const (
+	busySublevels = stopSublevels / 2
+	busyMemtables = stopMemtables
+	// busyAfter is how long a write may be under way before more are refused, while
+	// others wait behind it: a sixth of what the carriers wait.
+	busyAfter = 500 * time.Millisecond
+)
+
+// Busy reports whether the store has more to do than it can: then a write that is
+// refused now costs less than one that waits. reason is one word: queue, disk,
+// memtables or compactions.
+func (s *Store) Busy() (reason string, busy bool) {
+	waiting := len(s.in)
+	switch {
+	case waiting == cap(s.in):
+		return "queue", true
+	case waiting > 0 && s.Stalled() > busyAfter:
+		return "disk", true
+	}
+	now := int64(time.Since(s.opened))
+	if last := s.distress.looked.Load(); now-last >= int64(lookEvery) && s.distress.looked.CompareAndSwap(last, now) {
+		s.distress.reason.Store(s.troubled())
+	}
+	if why := s.distress.reason.Load(); why != nil {
+		return *why, true
+	}
+	return "", false
+}
+
+// troubled says what holds the database up; nil is nothing.
+func (s *Store) troubled() *string {
+	if s.enter() != nil {
+		return nil
+	}
+	defer s.leave()
+	return troubleOf(s.db.Metrics())
+}
+
+func troubleOf(m *pebble.Metrics) *string {
+	why := "compactions"
+	switch {
+	case m.Levels[0].Sublevels > busySublevels:
+	case m.MemTable.Count >= busyMemtables:
+		why = "memtables"
+	default:
+		return nil
+	}
+	return &why
+}

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"waytrace/store/keys"
+	"waytrace/trace"
+)
+
+// known is a Bloom filter of all numbers that have a head: what is not in it is not in
+// the database either, once it is complete. It answers those who ask too early or
+// guess, and tells the writer which parcels are new, both without a look at the disk.
+//
+// It begins empty and is filled by a scan behind the daemon's back, while the writer
+// adds what is new; until the scan is through it knows nothing.
+//
+// The writer and the scan add, everybody asks.
+type known struct {
+	complete atomic.Bool
+	layers   atomic.Pointer[[]*layer] // each twice as large as the one before; the last is added to
+
+	adding sync.Mutex
+	count  int64 // in the last layer
+}
+
+// A layer is a filter of a fixed size: blocks of a cache line, of which a number has
+// one, and in it bitsEach bits.
+type layer struct {
+	blocks   [][blockWords]atomic.Uint64
+	capacity int64
+}
+
+const (
+	blockWords   = 8
+	bitsOfBlock  = 64 * blockWords
+	bitsOfNumber = 12 // of memory: a strange number is taken for a known one once in 200 times
+	bitsEach     = 6
+	leastKnown   = 1 << 16
+)
+
+func newLayer(capacity int64) *layer {
+	blocks := (capacity*bitsOfNumber + bitsOfBlock - 1) / bitsOfBlock
+	return &layer{make([][blockWords]atomic.Uint64, blocks), capacity}
+}
+
+// start makes room for n numbers, and as many again.
+func (k *known) start(n uint64) {
+	k.layers.Store(&[]*layer{newLayer(max(2*int64(n), leastKnown))})
+}
+
+// block is the one that a number's bits are in.
+func (l *layer) block(hash uint64) *[blockWords]atomic.Uint64 {
+	return &l.blocks[(hash>>32)*uint64(len(l.blocks))>>32]
+}
+
+// bitsOf are where a number's bits stand in its block, nine bits each.
+func bitsOf(hash uint64) uint64 { return hash * 0x9E3779B97F4A7C15 >> 10 }
+
+// add adds a number.
+func (k *known) add(hash uint64) {
+	k.adding.Lock()
+	defer k.adding.Unlock()
+	if k.has(hash) {
+		return // of another carrier, too; or one that looks the same
+	}
+	layers := *k.layers.Load()
+	last := layers[len(layers)-1]
+	if k.count++; k.count > last.capacity {
+		last = newLayer(2 * last.capacity)
+		layers = append(layers[:len(layers):len(layers)], last)
+		k.layers.Store(&layers)
+		k.count = 1
+	}
+	block, at := last.block(hash), bitsOf(hash)
+	for range bitsEach {
+		block[at>>6%blockWords].Or(1 << (at & 63))
+		at >>= 9
+	}
+}
+
+// has reports whether a number was added, or looks like one that was.
+func (k *known) has(hash uint64) bool {
+	layers := *k.layers.Load()
+next:
+	for i := len(layers) - 1; i >= 0; i-- {
+		block, at := layers[i].block(hash), bitsOf(hash)
+		for range bitsEach {
+			if block[at>>6%blockWords].Load()>>(at&63)&1 == 0 {
+				continue next
+			}
+			at >>= 9
+		}
+		return true
+	}
+	return false
+}
+
+// lacks reports whether there is certainly no head of a number.
+func (k *known) lacks(hash uint64) bool { return k.complete.Load() && !k.has(hash) }
+
+// learn adds all numbers that are in the database, a stretch at a time and resting as
+// long as it works, until it is through or the store closes.
+func (s *Store) learn() {
+	defer close(s.learned)
+	const stretch = 4096
+	from := []byte{keys.KindWaybill}
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	for found := make([]trace.Waybill, 0, stretch); ; found = found[:0] {
+		select {
+		case <-s.closing:
+			return
+		case <-rest.C:
+		}
+		began := time.Now()
+		if err := s.headsFrom(&from, stretch, &found); err != nil {
+			s.log.Warn("store: the filter of known numbers is not filled, unknown ones take longer", "err", err)
+			return
+		}
+		for _, w := range found {
+			s.known.add(s.stamps.hash(w.Number))
+		}
+		if len(found) < stretch {
+			s.known.complete.Store(true)
+			return
+		}
+		rest.Reset(time.Since(began))
+	}
+}

@@ -3,8 +3,6 @@ package store
 import (
 	"sync/atomic"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // distress is what was seen last of the database's own trouble, at most lookEvery old.
@@ -18,7 +16,6 @@ type distress struct {
 // memtable before those in memory are full.
 const (
 	busySublevels = stopSublevels / 2
-	busyMemtables = stopMemtables
 	// busyAfter is how long a write may be under way before more are refused, while
 	// others wait behind it: a sixth of what the carriers wait.
 	busyAfter = 500 * time.Millisecond
@@ -51,14 +48,11 @@ func (s *Store) troubled() *string {
 		return nil
 	}
 	defer s.leave()
-	return troubleOf(s.db.Metrics())
-}
-
-func troubleOf(m *pebble.Metrics) *string {
+	m := s.db.Metrics()
 	why := "compactions"
 	switch {
 	case m.Levels[0].Sublevels > busySublevels:
-	case m.MemTable.Count >= busyMemtables:
+	case m.MemTable.Size >= stopMemtables*s.memtable: // the first are smaller, and may be more
 		why = "memtables"
 	default:
 		return nil

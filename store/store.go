@@ -78,6 +78,7 @@ type Store struct {
 	safe       atomic.Uint64         // highest seq that is synced
 	failed     atomic.Pointer[error] // why nothing can be written any more
 	fs         vfs.FS
+	memtable   uint64 // bytes of one
 	room       uint64 // bytes that must be free on the disk
 	opened     time.Time
 	looked     atomic.Int64 // when the disk's room was looked at last, since opened
@@ -124,7 +125,7 @@ func Open(dir string, o Options) (*Store, error) {
 func openDatabase(dir string, o Options, change func(*pebble.Options)) (*Store, error) {
 	s := &Store{
 		dir: dir, log: o.Log, fatal: o.Fatal, fs: o.FS, wall: o.Wall, opened: time.Now(),
-		room:    memtablesOfRoom * o.MemTableSize,
+		memtable: o.MemTableSize, room: memtablesOfRoom * o.MemTableSize,
 		clock:   trace.Clock{Wall: o.Wall},
 		in:      make(chan *request, queueLength),
 		closing: make(chan struct{}), stopped: make(chan struct{}), learned: make(chan struct{}),

@@ -24,6 +24,7 @@ type asked struct {
 	trace.Variant
 	carrier   string // "" is any
 	reference string // "" is none
+	plain     bool   // nothing was asked for but a language
 }
 
 // ask reads the parameters out of the address; only those in known may be there,
@@ -31,7 +32,10 @@ type asked struct {
 // and name the parameter as their field.
 func ask(ctx *fasthttp.RequestCtx, who trace.Asker, known []string) (q asked, err error) {
 	q.Account = who.Account
-	q.Lang = preferred(ctx.Request.Header.PeekAll(fasthttp.HeaderAcceptLanguage))
+	q.Lang = preferred(lines(ctx, acceptLanguage))
+	if q.plain = len(ctx.URI().QueryString()) == 0; q.plain {
+		return q, nil
+	}
 	var given uint
 	for name, value := range ctx.QueryArgs().All() {
 		i := slices.Index(known, string(name))
@@ -131,6 +135,7 @@ func preferred(headers [][]byte) trace.Lang {
 		return trace.ZhHans
 	}
 	const unnamed = -1
+	var room [16]byte
 	weights := [...]int{trace.ZhHans: unnamed, trace.ZhHant: unnamed, trace.EN: unnamed}
 	best, most, others := trace.ZhHans, 0, 0
 	for _, list := range headers {
@@ -147,7 +152,7 @@ func preferred(headers [][]byte) trace.Lang {
 				others = q
 				continue
 			}
-			lang, ok := trace.ParseLang(string(tag))
+			lang, ok := trace.ParseLang(string(lower(room[:], tag)))
 			if !ok {
 				continue
 			}
@@ -163,6 +168,21 @@ func preferred(headers [][]byte) trace.Lang {
 		}
 	}
 	return best
+}
+
+// lower is a tag in small letters where it fits into room, so that ParseLang need make
+// none of its own; a longer one is as it came.
+func lower(room, tag []byte) []byte {
+	if len(tag) > len(room) {
+		return tag
+	}
+	for i, c := range tag {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		room[i] = c
+	}
+	return room[:len(tag)]
 }
 
 // weight reads ";q=0.8" behind its semicolon, in thousandths; nothing is 1.

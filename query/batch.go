@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
+	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
@@ -43,13 +46,16 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 		return err
 	}
 	q.Events = events
-	numbers, carrier, err := parseBatch(ctx.PostBody())
+	list := lists.Get().(*[]string)
+	defer giveListBack(list)
+	numbers, carrier, err := parseBatch(ctx.PostBody(), (*list)[:0])
 	if err != nil {
 		return err
 	}
+	*list = numbers
+	q.carrier, q.plain = carrier, q.plain && carrier == ""
 	t := borrow()
 	defer giveBack(t)
-	want := q.Wants()
 	b := append(page(ctx), `{"items":[`...)
 	for i, number := range numbers {
 		if i > 0 {
@@ -59,34 +65,84 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 		if number != "" {
 			b = append(trace.AppendString(append(b, `"number":`...), number), ',')
 		}
-		if len(b) > batchBytes || time.Since(began) > batchTime {
-			b = append(b, `"error":{"code":"unavailable"}}`...)
-			continue
-		}
-		w := trace.Waybill{Carrier: carrier}
-		if w.Number, err = canonical(number); err == nil {
-			err = a.read(t, w, nil, want)
-		}
-		var problem *trace.Problem
-		switch {
-		case err == nil:
-			b = append(t.AppendJSON(append(b, `"trace":`...), q.Variant), '}')
-			ofBatch.found.Inc()
-		case errors.As(err, &problem):
-			b = append(trace.AppendString(append(b, `"error":{"code":`...), problem.Code), `}}`...)
-			ofBatch.refused(problem)
-		default: // the store is in trouble, and will be so for the next number
+		if b, err = a.item(b, t, number, &q, began); err != nil {
 			return err
 		}
+		b = append(b, '}')
 	}
 	give(ctx, append(b, `]}`...))
 	return nil
 }
 
+// item appends what is known of one number of a batch that began at some time, or why
+// nothing is. Its error is the store's, which is in trouble and will be so for the next
+// number.
+func (a *Answers) item(b []byte, t *trace.Trace, number string, q *asked, began time.Time) ([]byte, error) {
+	if len(b) > batchBytes {
+		return append(b, unavailable...), nil
+	}
+	number, err := canonical(number)
+	if err == nil {
+		var k kept
+		if q.plain {
+			a.seek(&k, &q.Variant, number)
+		}
+		named := len(b)
+		b = append(b, `"trace":`...)
+		from := len(b)
+		if k.n > 0 {
+			if body, _, ok := a.Cache.get(b, &k.key, k.stamp); ok {
+				ofBatch.found.Inc()
+				return body, nil
+			}
+		}
+		// What is kept takes no time to speak of; a read may.
+		if time.Since(began) > batchTime {
+			return append(b[:named], unavailable...), nil
+		}
+		w := trace.Waybill{Number: strings.Clone(number), Carrier: q.carrier}
+		if err = a.read(t, w, nil, q.Wants()); err == nil {
+			b = t.AppendJSON(b, q.Variant)
+			if k.settled {
+				var tag [tagSize]byte
+				a.keep(&k, t, t.AppendTag(tag[:0], q.Variant), b[from:])
+			}
+			ofBatch.found.Inc()
+			return b, nil
+		}
+		b = b[:named]
+	}
+	var problem *trace.Problem
+	if !errors.As(err, &problem) {
+		return b, err
+	}
+	ofBatch.refused(problem)
+	return append(trace.AppendString(append(b, `"error":{"code":`...), problem.Code), '}'), nil
+}
+
+const unavailable = `"error":{"code":"unavailable"}`
+
+// lists are used again and again: a batch's numbers lie in its body, but for those of the
+// seldom ones that encoding/json has to read.
+var lists = sync.Pool{New: func() any { return new([]string) }}
+
+func giveListBack(list *[]string) {
+	clear((*list)[:cap(*list)]) // the body is the next request's
+	lists.Put(list)
+}
+
 // parseBatch reads the body {"numbers":["…"],"carrier":"…"?}. Names are matched
-// exactly, each may come once; the numbers are as they were given. carrier is ""
-// where none was given.
-func parseBatch(body []byte) (numbers []string, carrier string, err error) {
+// exactly, each may come once; the numbers are as they were given, appended to list,
+// and as long lent as the body is. carrier is "" where none was given.
+func parseBatch(body []byte, list []string) (numbers []string, carrier string, err error) {
+	if numbers, ok := plainBatch(body, list); ok {
+		return numbers, "", nil
+	}
+	return anyBatch(body)
+}
+
+// anyBatch reads whatever JSON allows.
+func anyBatch(body []byte) (numbers []string, carrier string, err error) {
 	malformed := trace.Invalid("invalid_json", "", `the body must be one JSON object such as {"numbers":["SF7444400031887"]}`)
 	// Told apart here: what is no JSON at all, so that every error below is about
 	// what the JSON says.
@@ -134,4 +190,53 @@ func parseBatch(body []byte) (numbers []string, carrier string, err error) {
 			"%d numbers were given; a batch has 1 to %d", len(numbers), maxBatch)
 	}
 	return numbers, carrier, nil
+}
+
+// plainBatch reads the body that nearly everybody sends: numbers alone, and nothing in
+// them that JSON would write in another way. ok is false for all that is not so simple,
+// right or wrong.
+func plainBatch(body []byte, list []string) (numbers []string, ok bool) {
+	at := 0
+	next := func(want byte) bool {
+		for at < len(body) && (body[at] == ' ' || body[at] == '\n' || body[at] == '\r' || body[at] == '\t') {
+			at++
+		}
+		if at == len(body) || body[at] != want {
+			return false
+		}
+		at++
+		return true
+	}
+	text := func() (s []byte, ok bool) {
+		if !next('"') {
+			return nil, false
+		}
+		for from := at; at < len(body); at++ {
+			switch c := body[at]; {
+			case c == '"':
+				at++
+				return body[from : at-1], true
+			case c == '\\', c < ' ', c > '~':
+				return nil, false
+			}
+		}
+		return nil, false
+	}
+	if !next('{') {
+		return nil, false
+	}
+	if name, ok := text(); !ok || string(name) != "numbers" || !next(':') || !next('[') {
+		return nil, false
+	}
+	for more := true; more; more = next(',') {
+		number, ok := text()
+		if !ok || len(list) == maxBatch {
+			return nil, false
+		}
+		list = append(list, unsafe.String(unsafe.SliceData(number), len(number)))
+	}
+	if !next(']') || !next('}') || len(bytes.TrimRight(body[at:], " \t\r\n")) > 0 {
+		return nil, false
+	}
+	return list, true
 }

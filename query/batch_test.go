@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -194,5 +195,69 @@ func TestBatchFailsWithTheStore(t *testing.T) {
 	w := d.ask(http.MethodPost, "/v1/traces/batch", numbers(10))
 	if w.StatusCode != http.StatusServiceUnavailable || strings.Contains(w.body, "items") || reads != 3 {
 		t.Errorf("after %d reads: %d %s, want 503 at the third and nothing of the answer", reads, w.StatusCode, w.body)
+	}
+}
+
+// What is read by hand says the same as what encoding/json reads.
+func FuzzPlainBatch(f *testing.F) {
+	for _, body := range []string{
+		numbers(3), `{"numbers":["A"]}`, " {\t\"numbers\" :\r[ \"A\" ,\n\"\" ] } \n", `{"numbers":["A",]}`, `{"numbers":[]}`, `{"numbers":["A"]}x`,
+		`{"numbers":["A"],"carrier":"sf"}`, `{"numbers":["\u0041"]}`, `{"numbers":["运"]}`, `{"number":["A"]}`, `{"numbers":["A" "B"]}`, `{"numbers":["A]}`, numbers(maxBatch + 1),
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, ok := plainBatch(body, nil)
+		if !ok {
+			return
+		}
+		var want struct {
+			Numbers []string `json:"numbers"`
+		}
+		strict := json.NewDecoder(strings.NewReader(string(body)))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(&want); err != nil || !json.Valid(body) || !slices.Equal(got, want.Numbers) {
+			t.Errorf("%q: %q, want %q (%v)", body, got, want.Numbers, err)
+		}
+	})
+}
+
+// A batch shows what is kept as it shows what is read, and keeps what it has read.
+func TestBatchKeeps(t *testing.T) {
+	s := stocked(t)
+	reads := 0
+	from := fake{stamp: s.Stamp, trace: func(dst *trace.Trace, number, carrier string, want trace.Want) error {
+		reads++
+		return s.Trace(dst, number, carrier, want)
+	}}
+	d := openAll(t, Answers{From: from, Cache: NewCache(1 << 20)})
+	without := open(t, s)
+	const body = `{"numbers":["TOLD-1","NOBODY-1","sf 7444400031887","-","","twice-1","TOLD-1"]}`
+	for _, c := range []struct {
+		query, carrier string
+		thenNone       bool
+	}{{"", "", true}, {"?lang=en", "", false}, {"", `,"carrier":"sf"`, false}} {
+		for _, kind := range []string{"traces", "status"} {
+			target, body := "/v1/"+kind+"/batch"+c.query, strings.TrimSuffix(body, "}")+c.carrier+"}"
+			want := without.ask(http.MethodPost, target, body).body
+			for i := range 3 {
+				before := reads
+				if got := d.ask(http.MethodPost, target, body).body; got != want {
+					t.Errorf("POST %s, time %d:\n got %s\nwant %s", target, i, got, want)
+				}
+				// Who is unknown is looked for each time.
+				if n := reads - before; i > 0 && c.thenNone != (n == 1) {
+					t.Errorf("POST %s, time %d: %d reads", target, i, n)
+				}
+			}
+		}
+	}
+	// What a single read keeps is a batch's too, and the other way round.
+	before := reads
+	d.get("/v1/traces/MANY-0001")
+	d.ask(http.MethodPost, "/v1/traces/batch", `{"numbers":["MANY-0001","MANY-0002"]}`)
+	w := d.get("/v1/traces/MANY-0002")
+	if n := reads - before; n != 2 || w.body != without.get("/v1/traces/MANY-0002").body || w.Header.Get("ETag") != without.get("/v1/traces/MANY-0002").Header.Get("ETag") {
+		t.Errorf("%d reads of two numbers, and %s with %v", n, w.body, w.Header)
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // BenchmarkRead is the handlers alone: the store's part is a copy of what was
-// read before.
+// read before; what is kept comes from the cache.
 func BenchmarkRead(b *testing.B) {
 	for _, events := range []int{2, 12} {
 		s := shelf{}
@@ -32,6 +32,11 @@ func BenchmarkRead(b *testing.B) {
 			},
 			waybills: func(string, string) ([]trace.Waybill, error) { return waybills, nil },
 		}}
+		kept := answers
+		kept.Cache = NewCache(1 << 20)
+		settled := answers.From.(fake)
+		settled.stamp = func(string) (uint32, bool) { return 1, true }
+		kept.From = settled
 		tag := string(known.AppendTag(nil, trace.Variant{Events: true, Account: trace.DefaultAccount}))
 		for _, c := range []struct {
 			name, tail, query, tag, body string
@@ -40,6 +45,10 @@ func BenchmarkRead(b *testing.B) {
 			{name: "trace", tail: sample, handle: answers.Trace},
 			{name: "status", tail: sample, handle: answers.Status},
 			{name: "unchanged", tail: sample, tag: tag, handle: answers.Trace},
+			{name: "kept trace", tail: sample, handle: kept.Trace},
+			{name: "kept status", tail: sample, handle: kept.Status},
+			{name: "kept and unchanged", tail: sample, tag: tag, handle: kept.Trace},
+			{name: "kept batch of 100", body: numbers(100), handle: kept.TraceBatch},
 			{name: "parameters", tail: sample, query: "carrier=sf&order=desc&lang=en&fields=status,events", handle: answers.Trace},
 			{name: "reference", query: "reference=" + sampleReference, handle: answers.Trace},
 			{name: "references", tail: sampleReference, handle: answers.References},
@@ -69,5 +78,20 @@ func BenchmarkRead(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkFill is what a read pays for keeping its answer, in a cache that is full of
+// others that were asked for, too.
+func BenchmarkFill(b *testing.B) {
+	c := NewCache(1 << 20)
+	body := make([]byte, 2500)
+	v := trace.Variant{Account: trace.DefaultAccount}
+	var k key
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		k.set(c, &v, fmt.Sprintf("SF%013d", i))
+		c.put(&k, 1, []byte(`W/"0123456789abcdef"`), body)
+		c.tag(&k, 1)
 	}
 }

@@ -27,9 +27,10 @@ type door struct {
 // problem is what a refusal is told as here; the daemon has its own words.
 type problem struct{ Code, Field, Detail string }
 
-func open(t testing.TB, from Store) *door {
+func open(t testing.TB, from Store) *door { return openAll(t, Answers{From: from}) }
+
+func openAll(t testing.TB, answers Answers) *door {
 	t.Helper()
-	answers := Answers{From: from}
 	routes := []struct {
 		path   string
 		answer func(*fasthttp.RequestCtx, trace.Asker) error

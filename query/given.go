@@ -9,9 +9,18 @@ import (
 // keepPrivate sets what every read says to caches: ask again each time, share
 // nothing. It comes first, so that a refusal says it too.
 func keepPrivate(ctx *fasthttp.RequestCtx) {
-	ctx.Response.Header.Set(fasthttp.HeaderVary, "Accept-Language, Authorization")
-	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "private, no-cache")
+	ctx.Response.Header.SetCanonical(vary, varies)
+	ctx.Response.Header.SetCanonical(cacheControl, askAgain)
 }
+
+// Names as the wire has them, so that nothing is to be done to them.
+var (
+	vary, varies           = []byte(fasthttp.HeaderVary), []byte("Accept-Language, Authorization")
+	cacheControl, askAgain = []byte(fasthttp.HeaderCacheControl), []byte("private, no-cache")
+	etag                   = []byte("Etag")
+	ifNoneMatch            = []byte(fasthttp.HeaderIfNoneMatch)
+	acceptLanguage         = []byte(fasthttp.HeaderAcceptLanguage)
+)
 
 // page lends the memory of the response's own body to append the answer to; give
 // hands it back. So nothing of ours is left to alias when the handler has
@@ -36,19 +45,28 @@ func give(ctx *fasthttp.RequestCtx, body []byte) {
 const tagSize = 20
 
 func setTag(ctx *fasthttp.RequestCtx, tag []byte) {
-	ctx.Response.Header.SetBytesV(fasthttp.HeaderETag, tag)
+	ctx.Response.Header.SetCanonical(etag, tag)
+}
+
+// lines are a header's, all of them; none where the first is empty, which is looked for
+// first because most requests have none.
+func lines(ctx *fasthttp.RequestCtx, name []byte) [][]byte {
+	if len(ctx.Request.Header.PeekCanonical(name)) == 0 {
+		return nil
+	}
+	return ctx.Request.Header.PeekAll(string(name))
 }
 
 // hasTags reports whether the asker brought tags of what they have.
 func hasTags(ctx *fasthttp.RequestCtx) bool {
-	return len(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)) > 0
+	return len(ctx.Request.Header.PeekCanonical(ifNoneMatch)) > 0
 }
 
 // unchanged sets the tag of the answer. Where the asker has that already, it
 // answers 304, without a body, and reports true.
 func unchanged(ctx *fasthttp.RequestCtx, tag []byte) bool {
 	setTag(ctx, tag)
-	for _, list := range ctx.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch) {
+	for _, list := range lines(ctx, ifNoneMatch) {
 		if names(list, tag) {
 			ctx.Response.SetStatusCode(fasthttp.StatusNotModified)
 			return true

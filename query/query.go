@@ -5,21 +5,25 @@
 // [Answers] has a method for each door, of the shape that cmd/waytrace/routes.go
 // calls:
 //
-//	answers := query.Answers{From: store}
-//	GET  /v1/traces/{number}, /v1/traces   answers.Trace
-//	GET  /v1/status/{number}, /v1/status   answers.Status
+//	answers := query.Answers{From: store, Cache: query.NewCache(256 << 20)}
+//	GET  /v1/traces/{number}               answers.TraceOf
+//	GET  /v1/traces?reference=             answers.Trace
+//	GET  /v1/status/{number}               answers.StatusOf
+//	GET  /v1/status?reference=             answers.Status
 //	POST /v1/traces/batch                  answers.TraceBatch
 //	POST /v1/status/batch                  answers.StatusBatch
 //	GET  /v1/references/{reference}        answers.References
 //
-// What stands in the braces is the user value "tail", percent-decoded once, and
-// absent where the path has none. Bodies come inflated and within their limit.
+// What stands in the braces comes percent-decoded once: as an argument where numbers are
+// asked for, which is most of what a daemon does, else as the user value "tail". Bodies
+// come inflated and within their limit.
 package query
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -28,7 +32,7 @@ import (
 	"waytrace/trace"
 )
 
-// A Store is what is read; store.Store is one. Both methods are safe for
+// A Store is what is read; store.Store is one. Its methods are safe for
 // concurrent use and answer at once: ErrUnavailable rather than a wait.
 type Store interface {
 	// Trace reads a waybill into dst, whose memory it uses again and which is the
@@ -39,6 +43,12 @@ type Store interface {
 	// Waybills are those that an account's reference leads to, each once, in a
 	// slice that is the caller's; none is no error.
 	Waybills(account, reference string) ([]trace.Waybill, error)
+	// Stamp is another one after every change of what is known of a number; it moves
+	// before the first reader can see the change. settled is false while a change is
+	// not yet synced. What was read between two calls that gave the same stamp, both
+	// settled, is synced, and may be shown for as long as Stamp gives that one. number
+	// is canonical, and borrowed.
+	Stamp(number string) (stamp uint32, settled bool)
 }
 
 // Answers are the doors that read. Each method answers in full or returns an
@@ -47,31 +57,57 @@ type Store interface {
 // help, an error of no kind where the store is broken. They are safe for
 // concurrent use.
 type Answers struct {
-	From Store
+	From  Store
+	Cache *Cache // of what was answered before; nil keeps nothing
 }
 
 // Trace answers with the whole trace of a number, or of the newest waybill that
 // a reference leads to.
 func (a Answers) Trace(ctx *fasthttp.RequestCtx, who trace.Asker) error {
-	return ofTrace.refused(a.one(ctx, who, true, &ofTrace))
+	return a.TraceOf(ctx, who, tail(ctx))
+}
+
+// TraceOf answers with the whole trace of a number, which is borrowed.
+func (a Answers) TraceOf(ctx *fasthttp.RequestCtx, who trace.Asker, number string) error {
+	return ofTrace.refused(a.one(ctx, who, number, true, &ofTrace))
 }
 
 // Status answers as Trace does, without events.
 func (a Answers) Status(ctx *fasthttp.RequestCtx, who trace.Asker) error {
-	return ofStatus.refused(a.one(ctx, who, false, &ofStatus))
+	return a.StatusOf(ctx, who, tail(ctx))
+}
+
+// StatusOf answers as TraceOf does, without events.
+func (a Answers) StatusOf(ctx *fasthttp.RequestCtx, who trace.Asker, number string) error {
+	return ofStatus.refused(a.one(ctx, who, number, false, &ofStatus))
 }
 
 // one answers for one waybill.
-func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, events bool, count *results) error {
+func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, number string, events bool, count *results) error {
 	keepPrivate(ctx)
 	q, err := ask(ctx, who, ofOne)
 	if err != nil {
 		return err
 	}
 	q.Events = events
+	var k kept
+	if q.plain && number != "" {
+		if number, err = canonical(number); err != nil {
+			return err
+		}
+		a.seek(&k, &q.Variant, number)
+		if a.again(ctx, &k, count) {
+			return nil
+		}
+	}
+	return a.afresh(ctx, strings.Clone(number), &q, &k, count)
+}
+
+// afresh answers with what is read now, and keeps it under k.
+func (a Answers) afresh(ctx *fasthttp.RequestCtx, number string, q *asked, k *kept, count *results) error {
 	t := borrow()
 	defer giveBack(t)
-	w, others, err := a.meant(t, tail(ctx), &q)
+	w, others, err := a.meant(t, number, q)
 	if err != nil {
 		return err
 	}
@@ -89,8 +125,10 @@ func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, events bool, cou
 	if err := t.Check(q.Variant); err != nil {
 		return trace.Problemf(trace.ErrNotFound, "not_found", "waybill %s: there is no %s", t.Number, trace.Words(err))
 	}
-	var tag [tagSize]byte
-	if unchanged(ctx, t.AppendTag(tag[:0], q.Variant)) {
+	var room [tagSize]byte
+	tag := t.AppendTag(room[:0], q.Variant)
+	if unchanged(ctx, tag) {
+		a.keep(k, t, tag, nil)
 		count.notModified.Inc()
 		return nil
 	}
@@ -100,9 +138,12 @@ func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, events bool, cou
 			return err
 		}
 		// The head may be a newer one by now, and so its tag.
-		setTag(ctx, t.AppendTag(tag[:0], q.Variant))
+		tag = t.AppendTag(room[:0], q.Variant)
+		setTag(ctx, tag)
 	}
-	give(ctx, t.AppendJSON(page(ctx), q.Variant))
+	body := t.AppendJSON(page(ctx), q.Variant)
+	a.keep(k, t, tag, body)
+	give(ctx, body)
 	count.found.Inc()
 	return nil
 }
@@ -171,7 +212,8 @@ func (a Answers) read(t *trace.Trace, w trace.Waybill, others []string, want tra
 	case w.Carrier != "":
 		return trace.Problemf(trace.ErrNotFound, "not_found", "no waybill %s of carrier %s is known here", w.Number, w.Carrier)
 	}
-	return trace.Problemf(trace.ErrNotFound, "not_found", "no waybill %s is known here", w.Number)
+	// What a number that is asked for too early costs, or one that is guessed.
+	return &trace.Problem{Kind: trace.ErrNotFound, Code: "not_found", Detail: "no waybill " + w.Number + " is known here"}
 }
 
 // broken is an error of the store's that the asker did not cause. A stored value

@@ -13,6 +13,7 @@ import (
 type fake struct {
 	trace    func(dst *trace.Trace, number, carrier string, want trace.Want) error
 	waybills func(account, reference string) ([]trace.Waybill, error)
+	stamp    func(number string) (uint32, bool) // nil never settles
 }
 
 func (f fake) Trace(dst *trace.Trace, number, carrier string, want trace.Want) error {
@@ -23,6 +24,13 @@ func (f fake) Waybills(account, reference string) ([]trace.Waybill, error) {
 	return f.waybills(account, reference)
 }
 
+func (f fake) Stamp(number string) (uint32, bool) {
+	if f.stamp == nil {
+		return 0, false
+	}
+	return f.stamp(number)
+}
+
 // shelf holds waybills as a store would: heads and events in their stored forms.
 type shelf map[trace.Waybill]*parcel
 
@@ -30,6 +38,7 @@ type parcel struct {
 	head   trace.Head
 	stored []byte
 	events []trace.Event
+	puts   int // how often it changed
 }
 
 // heard is when the shelf learned all that it holds: 2020-05-11T08:56:55.5Z.
@@ -60,6 +69,7 @@ func (s shelf) put(t testing.TB, events ...trace.Event) {
 			e.Value = e.Append(nil)
 			p.events[at] = e
 		}
+		p.puts++
 		p.head.Fold(e.Waybill, nil)
 		p.stored = p.head.Append(nil)
 	}
@@ -105,6 +115,17 @@ func (s shelf) Trace(dst *trace.Trace, number, carrier string, want trace.Want) 
 		trace.SortEvents(dst.Events)
 	}
 	return nil
+}
+
+// Stamp is Store's: a shelf stands still, or is put upon between two reads, by which the
+// number of its puts changes.
+func (s shelf) Stamp(number string) (stamp uint32, settled bool) {
+	for w, p := range s {
+		if w.Number == number {
+			stamp += uint32(p.puts)
+		}
+	}
+	return stamp, true
 }
 
 // Waybills is Store's, in whatever order the map has.

@@ -19,6 +19,7 @@ import (
 	"waytrace/carriers"
 	"waytrace/carriers/all"
 	"waytrace/ingest"
+	"waytrace/query"
 	"waytrace/store"
 )
 
@@ -51,6 +52,7 @@ type Config struct {
 	LogFormat   string `help:"Form of the log: text or json." default:"text" enum:"text,json"`
 
 	Store      StoreSettings      `embed:"" prefix:"store."`
+	Query      QuerySettings      `embed:"" prefix:"query."`
 	Quarantine QuarantineSettings `embed:"" prefix:"quarantine."`
 	Fold       FoldSettings       `embed:"" prefix:"fold."`
 	Feed       FeedSettings       `embed:"" prefix:"feed."`
@@ -69,8 +71,19 @@ type Files struct {
 
 // StoreSettings say how much memory the store takes.
 type StoreSettings struct {
-	Cache    Size `help:"Memory for blocks read from the disk." default:"256MiB"`
-	Memtable Size `help:"Bytes gathered in memory before a table is written." default:"64MiB"`
+	Cache    Size `help:"Memory for blocks read from the disk; 0 is an eighth of what there is." default:"0"`
+	Heads    Size `help:"Memory for what is known of the parcels written to last, so that it need not be looked for; 0 is a sixteenth of what there is." default:"0"`
+	Memtable Size `help:"Bytes gathered in memory before a table is written; up to four times as much may be in memory." default:"128MiB"`
+
+	SyncDelay time.Duration `help:"Lengthen every wait for the disk by so much, to rehearse a slower one." default:"0s"`
+}
+
+// QuerySettings say how much memory is spent on answers.
+type QuerySettings struct {
+	Cache   Size `help:"Memory for answers that may be asked for again; 0 is an eighth of what there is." default:"0"`
+	NoCache bool `help:"Keep no answers: each is read and written anew."`
+
+	RehearseDelay time.Duration `help:"Spend so much processor time more on every request, to see whether a measurement would notice." default:"0s"`
 }
 
 // FoldSettings say how facts become a status. Nodes that work together must have the
@@ -120,9 +133,18 @@ type QuarantineSettings struct {
 // store is what the settings say of the directory.
 func (c *Config) store(log *slog.Logger) store.Options {
 	return store.Options{
-		CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.Memtable), Log: log,
-		FeedAge: time.Duration(c.Feed.Days) * 24 * time.Hour, FeedSize: int64(c.Feed.MaxSize), OutboxSize: int64(c.Feed.MaxOutbox),
+		CacheSize: sizeOr(c.Store.Cache, shareOfBlocks), HeadsSize: sizeOr(c.Store.Heads, shareOfHeads), MemTableSize: uint64(c.Store.Memtable), Log: log,
+		SyncDelay: c.Store.SyncDelay,
+		FeedAge:   time.Duration(c.Feed.Days) * 24 * time.Hour, FeedSize: int64(c.Feed.MaxSize), OutboxSize: int64(c.Feed.MaxOutbox),
 	}
+}
+
+// answers is the memory that the settings give to answers; nil is none.
+func (c *Config) answers() *query.Cache {
+	if c.Query.NoCache {
+		return nil
+	}
+	return query.NewCache(sizeOr(c.Query.Cache, shareOfAnswers))
 }
 
 // Keys is the path of the keys file.
@@ -240,13 +262,15 @@ func (c *Config) Check() error {
 		least Size
 	}{
 		{"bytes_in_flight", c.BytesInFlight, 1 << 20},
-		{"store.cache", c.Store.Cache, 1 << 20},
 		{"store.memtable", c.Store.Memtable, 1 << 20},
 		{"quarantine.max_size", c.Quarantine.MaxSize, ingest.MaxBody},
 	} {
 		if s.size < s.least {
 			note(fmt.Errorf("%s is %s: at least %s", s.name, s.size, s.least))
 		}
+	}
+	if size := c.Query.Cache; size > 0 && size < 1<<20 {
+		note(fmt.Errorf("query.cache is %s: at least 1MiB, or 0 for a share of the memory; query.no_cache keeps nothing", size))
 	}
 	wrong = append(wrong, c.checkCluster()...)
 	note(c.checkOpen())

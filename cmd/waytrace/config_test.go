@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -68,6 +69,8 @@ func TestEverySettingHasThreeNames(t *testing.T) {
 			value, inFile = "true", "true"
 		case kind == reflect.Int:
 			value, inFile = "9", "9"
+		case flag.Target.Type() == reflect.TypeFor[time.Duration]():
+			value, inFile = "3ms", "3ms"
 		case kind == reflect.Int64:
 			value, inFile = "3MiB", "3MiB"
 		case kind == reflect.Slice:
@@ -130,7 +133,7 @@ carriers:
 		exempt          []Network
 		sf              int
 	}{
-		{"defaults", false, false, false, "127.0.0.1:8080", 64, 256 << 20, false, nil, 64},
+		{"defaults", false, false, false, "127.0.0.1:8080", 64, 0, false, nil, 64},
 		{"file over default", false, false, true, "127.0.0.1:3", 3, 3 << 20, true, network("192.0.2.3/32"), 3},
 		{"environment over default", false, true, false, "127.0.0.1:2", 2, 2 << 20, false, network("192.0.2.2/32"), 2},
 		{"environment over file", false, true, true, "127.0.0.1:2", 2, 2 << 20, false, network("192.0.2.2/32"), 2},
@@ -178,7 +181,7 @@ func TestStrictYAML(t *testing.T) {
 
 		{"\n\n\n\n\n\nlisen: x", `7: unknown key "lisen"; did you mean "listen"?`},
 		{"admin-listen: x", `1: unknown key "admin-listen"; did you mean "admin_listen"?`},
-		{"store: {zebra: 1}", `1: unknown key "store.zebra"; there are cache, memtable`},
+		{"store: {zebra: 1}", `1: unknown key "store.zebra"; there are cache, heads, memtable, sync_delay`},
 		{"carriers:\n  sf:\n    toknes: [a]", `3: unknown key "carriers.sf.toknes"; did you mean "carriers.sf.tokens"?`},
 		{"carriers: {fs: {}}", `1: unknown key "carriers.fs"; did you mean "carriers.sf"?`},
 		{"listen: a:1\ndata: x\nlisten: a:2", `3: listen is on line 1 already`},
@@ -267,6 +270,7 @@ func TestCheck(t *testing.T) {
 		{"--tls-cert=" + cert + " --tls-key=" + cert, "tls_cert " + cert + " with tls_key " + cert + ": tls: found a certificate rather than a key in the PEM for the private key"},
 		{"--at-once=0", "at_once is 0: at least 1"},
 		{"--store.memtable=1KiB", "store.memtable is 1KiB: at least 1MiB"},
+		{"--query.cache=1KiB", "query.cache is 1KiB: at least 1MiB, or 0 for a share of the memory; query.no_cache keeps nothing"},
 		{"--keys-file=" + broken, broken + ": key a: account \"\": 1 to 64 letters, digits, dots, - and _"},
 		{"--listen=0.0.0.0:80", "listen 0.0.0.0:80" + fmt.Sprintf(tooOpen, data, "read", data)},
 		{"--listen=:80", "listen :80" + fmt.Sprintf(tooOpen, data, "read", data)},

@@ -19,6 +19,7 @@ import (
 
 	"waytrace/carriers"
 	"waytrace/ingest"
+	"waytrace/query"
 	"waytrace/store"
 	"waytrace/trace"
 )
@@ -120,10 +121,12 @@ func (d *daemon) open(ctx context.Context) error {
 	d.trim(s) // stopped before the outbox is closed, which holds it back
 	in := ingest.New(shelved{s, kept}, d.log, ingest.Options{
 		AtOnce: c.AtOnce, BytesInFlight: int64(c.BytesInFlight), Replicated: n.replicated, Clock: n.cluster.Clock,
+		Busy: s.Busy,
 	})
 	g := &guards{keys: keys, everybody: c.InsecureNoAuth, open: loopback(c.Listen), proxies: c.TrustedProxies, exempt: c.Exempt,
 		replicated: c.Acknowledge == replicated}
 
+	answers := query.Answers{From: s, Cache: c.answers()}
 	d.foldAnew(s, mappingOf(known))
 	copies, err := openClones(c.Data, s.Checkpoint, d.log)
 	if err != nil {
@@ -150,8 +153,8 @@ func (d *daemon) open(ctx context.Context) error {
 		}
 		https = pair.config()
 	}
-	r := newRoutes(publicDoors(in, s, known, g))
-	server = newServer(r.serve, r.unread)
+	r := newRoutes(publicDoors(in, s, answers, known, g))
+	server = newServer(rehearsed(r.serve, c.Query.RehearseDelay), r.unread)
 	server.Concurrency = c.Connections
 	d.public, err = d.listen("public listener", c.Listen, server, https)
 	if err != nil {

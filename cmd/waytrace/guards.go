@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
+	"hash/maphash"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 
@@ -31,11 +33,11 @@ type guards struct {
 func (g *guards) scope(scope string) guard {
 	return func(ctx *fasthttp.RequestCtx) (trace.Asker, error) {
 		from := g.address(ctx)
-		who := trace.Asker{Account: trace.DefaultAccount, Sender: from.String(), Exempt: contains(g.exempt, from), Replicated: g.replicated}
+		who := trace.Asker{Account: trace.DefaultAccount, Sender: addresses.name(from), Exempt: contains(g.exempt, from), Replicated: g.replicated}
 		if g.keys.Empty() && (g.everybody || g.open && !foreignPage(ctx) && !forwarded(ctx)) {
 			return who, nil
 		}
-		scheme, bearer, _ := strings.Cut(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), " ")
+		scheme, bearer, _ := strings.Cut(lent(ctx.Request.Header.PeekCanonical(authorization)), " ")
 		if !strings.EqualFold(scheme, "Bearer") {
 			return who, trace.Problemf(trace.ErrUnauthorized, "no_key", "send a key as Authorization: Bearer <key>")
 		}
@@ -46,7 +48,7 @@ func (g *guards) scope(scope string) guard {
 		if !key.Has(scope) {
 			return who, trace.Problemf(trace.ErrUnauthorized, "missing_scope", "the key has no scope %s", scope)
 		}
-		who.Account, who.Sender, who.Carriers = key.Account, "key "+key.ID, key.Carriers
+		who.Account, who.Sender, who.Carriers = key.Account, keyIDs.name(key.ID), key.Carriers
 		return who, nil
 	}
 }
@@ -161,7 +163,7 @@ func doorsOf(c carriers.Carrier) []carriers.Door {
 }
 
 func asker(door carriers.Door, from netip.Addr, exempt bool) trace.Asker {
-	return trace.Asker{Account: door.Account, Sender: from.String(), Exempt: exempt, Replicated: door.Acknowledge == replicated}
+	return trace.Asker{Account: door.Account, Sender: addresses.name(from), Exempt: exempt, Replicated: door.Acknowledge == replicated}
 }
 
 // address is the client's: the peer's, or what a trusted proxy in front says.
@@ -199,42 +201,108 @@ func hopAddress(hop string) netip.Addr {
 // forwarded reports whether a proxy stands between: then a loopback peer says
 // nothing about the client.
 func forwarded(ctx *fasthttp.RequestCtx) bool {
-	for _, name := range []string{fasthttp.HeaderXForwardedFor, fasthttp.HeaderForwarded, fasthttp.HeaderVia, "X-Real-Ip"} {
-		if len(ctx.Request.Header.Peek(name)) > 0 {
+	for _, name := range proxyNames {
+		if len(ctx.Request.Header.PeekCanonical(name)) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
+// Names of headers as the server has them once it has read them.
+var (
+	authorization = []byte(fasthttp.HeaderAuthorization)
+	origin        = []byte(fasthttp.HeaderOrigin)
+	fetchSite     = []byte("Sec-Fetch-Site")
+	proxyNames    = [][]byte{[]byte(fasthttp.HeaderXForwardedFor), []byte(fasthttp.HeaderForwarded), []byte(fasthttp.HeaderVia), []byte("X-Real-Ip")}
+)
+
 // foreignPage reports whether a browser may send this for a page of another
 // site: then being on this machine says nothing about who asks. Its requests say
 // so, or name the page they come from, or ask for this machine by a name that is
 // not its own.
 func foreignPage(ctx *fasthttp.RequestCtx) bool {
-	return fromPage(ctx) || !ownName(string(ctx.Request.Header.Host()))
+	return fromPage(ctx) || !ownName(lent(ctx.Request.Header.Host()))
 }
 
 // fromPage reports whether a browser says that a page of another site asks.
 func fromPage(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
-	site, origin := string(h.Peek("Sec-Fetch-Site")), string(h.Peek(fasthttp.HeaderOrigin))
-	if site == "cross-site" || site == "same-site" {
+	if site := lent(h.PeekCanonical(fetchSite)); site == "cross-site" || site == "same-site" {
 		return true
 	}
-	_, host, _ := strings.Cut(origin, "://")
-	return origin != "" && !ownName(host)
+	page := lent(h.PeekCanonical(origin))
+	_, host, _ := strings.Cut(page, "://")
+	return page != "" && !ownName(host)
 }
 
 // ownName reports whether a host, with or without a port, is this machine's name
 // for itself.
-func ownName(host string) bool {
+func ownName(host string) bool { return usualName(host) || closeName(host) }
+
+// closeName looks closely.
+func closeName(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
 	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || err == nil && a.Unmap().IsLoopback()
 }
+
+// usualName reports whether a host is one of the two names that this machine is called
+// by nearly always, in their usual form.
+func usualName(host string) bool {
+	rest, ok := strings.CutPrefix(host, "127.0.0.1")
+	if !ok {
+		if rest, ok = strings.CutPrefix(host, "localhost"); !ok {
+			return false
+		}
+	}
+	if rest == "" {
+		return true
+	}
+	if rest[0] != ':' {
+		return false
+	}
+	for i := 1; i < len(rest); i++ {
+		if rest[i] < '0' || rest[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// names are what senders are called where they are counted. One who comes again soon has
+// the same text again, which takes no memory.
+type names[K comparable] struct {
+	seed  maphash.Seed
+	call  func(K) string
+	slots [256]atomic.Pointer[named[K]] // by hash; the last one to come has it
+}
+
+type named[K comparable] struct {
+	key  K
+	name string
+}
+
+func newNames[K comparable](call func(K) string) *names[K] {
+	return &names[K]{seed: maphash.MakeSeed(), call: call}
+}
+
+func (n *names[K]) name(key K) string {
+	slot := &n.slots[maphash.Comparable(n.seed, key)%uint64(len(n.slots))]
+	if known := slot.Load(); known != nil && known.key == key {
+		return known.name
+	}
+	name := n.call(key)
+	slot.Store(&named[K]{key, name})
+	return name
+}
+
+var (
+	addresses = newNames(netip.Addr.String)
+	keyIDs    = newNames(func(id string) string { return "key " + id })
+)
 
 func contains(networks []Network, a netip.Addr) bool {
 	for _, n := range networks {

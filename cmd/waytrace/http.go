@@ -40,6 +40,18 @@ func newServer(handle fasthttp.RequestHandler, failed func(*fasthttp.RequestCtx,
 	}
 }
 
+// rehearsed makes a handler busy for a while longer on each request.
+func rehearsed(handle fasthttp.RequestHandler, delay time.Duration) fasthttp.RequestHandler {
+	if delay <= 0 {
+		return handle
+	}
+	return func(ctx *fasthttp.RequestCtx) {
+		for began := time.Now(); time.Since(began) < delay; {
+		}
+		handle(ctx)
+	}
+}
+
 // silence: the errors of single connections are the clients' and are counted,
 // not logged.
 type silence struct{}
@@ -49,6 +61,8 @@ func (silence) Printf(string, ...any) {}
 // misframedHeader marks a request that two parsers could read in two ways. A
 // client that sends it itself refuses itself.
 const misframedHeader = "X-Waytrace-Misframed"
+
+var misframedName = []byte(misframedHeader)
 
 // framing marks what is ambiguous about where a request ends: a proxy in front
 // may have seen another request than we do. Repeated lengths and hosts are
@@ -77,7 +91,7 @@ const chunked = -1
 
 // refuseMisframed answers a marked request and closes the connection.
 func refuseMisframed(ctx *fasthttp.RequestCtx) bool {
-	why := ctx.Request.Header.Peek(misframedHeader)
+	why := ctx.Request.Header.PeekCanonical(misframedName)
 	if len(why) == 0 {
 		return false
 	}
@@ -121,7 +135,7 @@ func (r *routes) unread(ctx *fasthttp.RequestCtx, err error) {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		err = trace.Invalid("too_large", "", "the body is longer than %d bytes", ingest.MaxBody)
 		if path, bad := rawPath(ctx.RequestURI()); bad == nil {
-			if d, _ := r.find(string(ctx.Method()), path); d != nil {
+			if d, _ := r.find(lent(ctx.Method()), path); d != nil {
 				say, counts = d.refuse, d.counts
 			}
 		}
@@ -153,11 +167,13 @@ func drain(c net.Conn) {
 // refuse answers an error as a problem document (RFC 9457).
 func refuse(ctx *fasthttp.RequestCtx, err error) {
 	status := statusOf(err)
-	p := &trace.Problem{Code: "internal", Detail: "something went wrong here; the log has the request's id"}
+	p := problemOf(err)
 	switch {
-	case errors.As(err, &p):
+	case p != nil:
 	case status != fasthttp.StatusInternalServerError:
 		p = &trace.Problem{Code: codes[status], Detail: trace.Words(err)}
+	default:
+		p = &trace.Problem{Code: "internal", Detail: "something went wrong here; the log has the request's id"}
 	}
 	switch status {
 	case fasthttp.StatusServiceUnavailable, fasthttp.StatusTooManyRequests:
@@ -167,10 +183,10 @@ func refuse(ctx *fasthttp.RequestCtx, err error) {
 	case fasthttp.StatusInternalServerError:
 		internalErrors.Inc()
 		if log := failures.Load(); log != nil {
-			(*log)(string(ctx.Response.Header.Peek(requestID)), err)
+			(*log)(string(ctx.Response.Header.PeekBytes(requestID)), err)
 		}
 	}
-	b := append(make([]byte, 0, 256), `{"type":"about:blank","title":`...)
+	b := append(ctx.Response.SwapBody(nil)[:0], `{"type":"about:blank","title":`...)
 	b = trace.AppendString(b, fasthttp.StatusMessage(status))
 	b = append(b, `,"status":`...)
 	b = strconv.AppendInt(b, int64(status), 10)
@@ -184,13 +200,22 @@ func refuse(ctx *fasthttp.RequestCtx, err error) {
 	}
 	ctx.SetStatusCode(status)
 	ctx.Response.Header.SetContentType("application/problem+json")
-	ctx.Response.SetBodyRaw(append(b, '}'))
+	ctx.Response.SwapBody(append(b, '}'))
+}
+
+// problemOf is the problem within an error, or nil. Most are nothing else.
+func problemOf(err error) *trace.Problem {
+	if p, ok := err.(*trace.Problem); ok {
+		return p
+	}
+	var p *trace.Problem
+	errors.As(err, &p)
+	return p
 }
 
 // statusOf is the one table from errors to HTTP.
 func statusOf(err error) int {
-	var p *trace.Problem
-	if errors.As(err, &p) {
+	if p := problemOf(err); p != nil {
 		switch p.Code {
 		case "too_large":
 			return fasthttp.StatusRequestEntityTooLarge
@@ -231,16 +256,18 @@ var codes = map[int]string{
 	fasthttp.StatusBadRequest:         "invalid",
 }
 
-const requestID = "X-Request-Id"
+// requestID is the name of the header, as the wire has it.
+var requestID = []byte("X-Request-Id")
 
 // setRequestID names the request: as the client did, or anew.
 func setRequestID(ctx *fasthttp.RequestCtx) {
-	if id := ctx.Request.Header.Peek(requestID); validRequestID(id) {
-		ctx.Response.Header.SetBytesV(requestID, id)
+	if id := ctx.Request.Header.PeekCanonical(requestID); validRequestID(id) {
+		ctx.Response.Header.SetCanonical(requestID, id)
 		return
 	}
-	id := append(make([]byte, 0, 32), processID...)
-	ctx.Response.Header.SetBytesV(requestID, strconv.AppendUint(id, requests.Add(1), 36))
+	var room [32]byte
+	id := append(room[:0], processID...)
+	ctx.Response.Header.SetCanonical(requestID, strconv.AppendUint(id, requests.Add(1), 32))
 }
 
 // validRequestID: up to 64 characters that cannot hurt a log or a header.
@@ -269,16 +296,16 @@ var (
 type doorCounts struct {
 	path     string
 	byStatus [600]atomic.Pointer[metrics.Counter]
-	took     *metrics.Histogram
+	took     *durations
 }
 
 func countsOf(path string) *doorCounts {
-	return &doorCounts{path: path, took: metrics.GetOrCreateHistogram(`waytrace_http_request_duration_seconds{route="` + path + `"}`)}
+	return &doorCounts{path: path, took: durationsOf(path)}
 }
 
 func (c *doorCounts) count(ctx *fasthttp.RequestCtx) {
 	c.status(ctx)
-	c.took.UpdateDuration(ctx.Time())
+	c.took.add(time.Since(ctx.Time()), ctx.ConnID())
 }
 
 func (c *doorCounts) status(ctx *fasthttp.RequestCtx) {

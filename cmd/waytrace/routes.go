@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"strings"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
@@ -28,21 +29,23 @@ type door struct {
 	pushed bool   // what comes here is kept: a HEAD is not answered as a GET would be
 	guard  guard
 	handle handler
-	refuse func(ctx *fasthttp.RequestCtx, err error)
+	// handleTail is in place of handle where the tail is asked for so often that it should
+	// cost no memory: it is lent, until the handler returns, and is no user value.
+	handleTail func(ctx *fasthttp.RequestCtx, who trace.Asker, tail string) error
+	refuse     func(ctx *fasthttp.RequestCtx, err error)
 }
 
 // A guard says who stands at the door, or ErrUnauthorized.
 type guard func(ctx *fasthttp.RequestCtx) (trace.Asker, error)
 
 // publicDoors are all doors of the public listener.
-func publicDoors(in *ingest.Ingest, s *store.Store, known []carriers.Carrier, g *guards) []door {
+func publicDoors(in *ingest.Ingest, s *store.Store, answers query.Answers, known []carriers.Carrier, g *guards) []door {
 	read, push, admin := g.scope("read"), g.scope("push"), g.scope("admin")
-	answers := query.Answers{From: s}
 	doors := []door{
-		{method: "GET", path: "/v1/traces/{number}", guard: read, handle: answers.Trace},
+		{method: "GET", path: "/v1/traces/{number}", guard: read, handleTail: answers.TraceOf},
 		{method: "GET", path: "/v1/traces", guard: read, handle: answers.Trace},
 		{method: "POST", path: "/v1/traces/batch", guard: read, handle: inflated(answers.TraceBatch)},
-		{method: "GET", path: "/v1/status/{number}", guard: read, handle: answers.Status},
+		{method: "GET", path: "/v1/status/{number}", guard: read, handleTail: answers.StatusOf},
 		{method: "GET", path: "/v1/status", guard: read, handle: answers.Status},
 		{method: "POST", path: "/v1/status/batch", guard: read, handle: inflated(answers.StatusBatch)},
 		{method: "GET", path: "/v1/references/{reference}", guard: read, handle: answers.References},
@@ -119,18 +122,21 @@ type routes struct {
 	exact, prefix, within map[string]*opened // "METHOD /path", "METHOD /path/" for doors with a tail, "METHOD /path//end" for those with a tail in the middle
 	methods, behind       map[string]string  // of each such path, for who comes with another
 	deep                  []*opened          // doors whose tail has several segments
+	often                 []*opened          // doors that are lent their tail, where nothing exact lies behind
 }
 
 // An opened door counts who came through it.
 type opened struct {
 	door
+	lead   string // its path before its tail, where it has one
 	counts *doorCounts
 }
 
 func newRoutes(doors []door) *routes {
-	r := &routes{map[string]*opened{}, map[string]*opened{}, map[string]*opened{}, map[string]string{}, map[string]string{}, nil}
+	r := &routes{map[string]*opened{}, map[string]*opened{}, map[string]*opened{}, map[string]string{}, map[string]string{}, nil, nil}
 	for _, d := range doors {
-		o := &opened{d, countsOf(d.path)}
+		lead, _, _ := strings.Cut(d.path, "{")
+		o := &opened{d, lead, countsOf(d.path)}
 		if strings.HasSuffix(d.path, "}/") {
 			r.deep = append(r.deep, o)
 			continue
@@ -152,12 +158,32 @@ func newRoutes(doors []door) *routes {
 		}
 		methods[path] += d.method
 	}
+	for at, d := range r.prefix {
+		if d.handleTail != nil && strings.HasPrefix(at, d.method) && !r.shadowed(at) {
+			r.often = append(r.often, d)
+		}
+	}
 	return r
+}
+
+// shadowed reports whether there is an exact door below a prefix.
+func (r *routes) shadowed(prefix string) bool {
+	for at := range r.exact {
+		if strings.HasPrefix(at, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // find gives the door of a method and a raw path, and the raw tail of the path
 // where the door has one.
 func (r *routes) find(method, path string) (d *opened, tail string) {
+	for _, d := range r.often {
+		if tail, ok := strings.CutPrefix(path, d.lead); ok && method == d.method && tail != "" && strings.IndexByte(tail, '/') < 0 {
+			return d, tail
+		}
+	}
 	var buf [128]byte
 	key := append(append(append(buf[:0], method...), ' '), path...)
 	if d = r.exact[string(key)]; d != nil {
@@ -174,7 +200,7 @@ func (r *routes) find(method, path string) (d *opened, tail string) {
 	}
 	for _, d := range r.deep {
 		if d.method == method && d.isAbove(path) {
-			return d, path[len(d.under()):]
+			return d, path[len(d.lead):]
 		}
 	}
 	return nil, ""
@@ -190,12 +216,9 @@ func middle(path string) (around, tail string) {
 	return path[:before] + path[end:], path[before:end]
 }
 
-// under is the path of a door before its tail.
-func (d *door) under() string { return d.path[:strings.IndexByte(d.path, '{')] }
-
 // isAbove reports whether a path is that of a door with a deep tail.
-func (d *door) isAbove(path string) bool {
-	return len(path) > len(d.under()) && strings.HasPrefix(path, d.under())
+func (d *opened) isAbove(path string) bool {
+	return len(path) > len(d.lead) && strings.HasPrefix(path, d.lead)
 }
 
 // missing says why there is no door: another method, or no such path.
@@ -241,29 +264,28 @@ func (r *routes) serve(ctx *fasthttp.RequestCtx) {
 		unrouted.count(ctx)
 		return
 	}
-	d, tail := r.find(string(ctx.Method()), path)
+	d, tail := r.find(lent(ctx.Method()), path)
 	if d == nil {
 		refuse(ctx, r.missing(ctx, path))
 		unrouted.count(ctx)
 		return
 	}
-	if tail != "" {
-		decoded, err := url.PathUnescape(tail)
-		if err != nil {
+	if strings.IndexByte(tail, '%') >= 0 {
+		if tail, err = url.PathUnescape(tail); err != nil {
 			d.refuse(ctx, trace.Invalid("invalid_path", "", "the end of the path is not percent-encoded as it should be"))
 			d.counts.count(ctx)
 			return
 		}
-		ctx.SetUserValue("tail", decoded)
 	}
-	if d.call != "" {
-		ctx.SetUserValue("call", d.call)
-	}
-	if strings.HasSuffix(d.path, "}/") {
-		ctx.SetUserValue("path", path)
+	if d.handleTail == nil {
+		d.tell(ctx, path, tail)
 	}
 	who, err := d.guard(ctx)
-	if err == nil {
+	switch {
+	case err != nil:
+	case d.handleTail != nil:
+		err = d.handleTail(ctx, who, tail)
+	default:
 		err = d.handle(ctx, who)
 	}
 	if err != nil {
@@ -272,13 +294,34 @@ func (r *routes) serve(ctx *fasthttp.RequestCtx) {
 	d.counts.count(ctx)
 }
 
-// rawPath is the path as it was sent, without the query. Only a canonical one
-// is served, so that what a proxy in front has judged is what is opened here:
-// no empty, "." or ".." segments, not even in disguise.
+// tell sets the user values of a door whose handler or guard asks for them: copies,
+// which may be kept.
+func (d *opened) tell(ctx *fasthttp.RequestCtx, path, tail string) {
+	if tail != "" {
+		ctx.SetUserValue("tail", strings.Clone(tail))
+	}
+	if d.call != "" {
+		ctx.SetUserValue("call", d.call)
+	}
+	if strings.HasSuffix(d.path, "}/") {
+		ctx.SetUserValue("path", strings.Clone(path))
+	}
+}
+
+// lent is the text of bytes that are a request's: it changes under whoever keeps it
+// longer than the handler runs.
+func lent(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// rawPath is the path as it was sent, without the query, lent as the request is. Only a
+// canonical one is served, so that what a proxy in front has judged is what is opened
+// here: no empty, "." or ".." segments, not even in disguise.
 func rawPath(uri []byte) (string, error) {
-	path, _, _ := strings.Cut(string(uri), "?")
+	path, _, _ := strings.Cut(lent(uri), "?")
 	if !strings.HasPrefix(path, "/") {
 		return "", trace.Invalid("invalid_path", "", "the request's target must be a path")
+	}
+	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 && !strings.Contains(path, "//") {
+		return path, nil // nearly all are like this
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(path[1:], "/"), "/") {
 		plain := strings.ReplaceAll(strings.ToLower(segment), "%2e", ".")

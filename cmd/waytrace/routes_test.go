@@ -10,6 +10,7 @@ import (
 
 	"waytrace/carriers"
 	"waytrace/ingest"
+	"waytrace/query"
 	"waytrace/store"
 	"waytrace/trace"
 )
@@ -53,7 +54,7 @@ func visit(t *testing.T, p carriers.Push) *visitor {
 		t.Fatal(err)
 	}
 	v := &visitor{}
-	v.routes = newRoutes(publicDoors(ingest.New(s, nil, ingest.Options{}), s, []carriers.Carrier{v.odd(p)}, &guards{keys: keys, open: true}))
+	v.routes = newRoutes(publicDoors(ingest.New(s, nil, ingest.Options{}), s, query.Answers{From: s}, []carriers.Carrier{v.odd(p)}, &guards{keys: keys, open: true}))
 	return v
 }
 

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Where the settings leave a cache's size open it is a share of the memory that the
+// process may use. Together the caches are less than a third of it: the rest is for
+// memtables, requests under way, and the system's own cache of the disk.
+const (
+	shareOfBlocks  = 8
+	shareOfHeads   = 16
+	shareOfAnswers = 8
+)
+
+// sizeOr is a size of the settings, or where that is 0 a share of the memory.
+func sizeOr(s Size, share int64) int64 {
+	if s > 0 {
+		return int64(s)
+	}
+	return max(memory()/share, 32<<20)
+}
+
+// memory is how many bytes the process may use: what its control group allows, or
+// what the machine has.
+func memory() int64 {
+	const unknown = 2 << 30
+	least := int64(0)
+	for _, limit := range []int64{
+		firstNumber("/sys/fs/cgroup/memory.max", ""),
+		firstNumber("/sys/fs/cgroup/memory/memory.limit_in_bytes", ""),
+		firstNumber("/proc/meminfo", "MemTotal:") << 10,
+	} {
+		if limit > 0 && (least == 0 || limit < least) {
+			least = limit
+		}
+	}
+	if least == 0 {
+		return unknown
+	}
+	return least
+}
+
+// firstNumber is the number behind a word in a file, 0 where there is none.
+func firstNumber(file, behind string) int64 {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), behind)
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	n, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return 0 // "max": there is no limit
+	}
+	return n
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -35,7 +36,10 @@ func open(t testing.TB, fs vfs.FS) *Store {
 // openAt opens a store whose clock follows wall, in milliseconds since 1970.
 func openAt(t testing.TB, fs vfs.FS, wall func() int64) *Store {
 	t.Helper()
-	s, err := Open("data", Options{FS: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20, Wall: wall})
+	// With the usual table of heads, with one in which hardly anything has room, and
+	// with none: nobody may notice.
+	heads := [...]int64{0, ringShards * 2 << 10, -1}[opened.Add(1)%3]
+	s, err := Open("data", Options{FS: fs, Log: quiet, CacheSize: 8 << 20, HeadsSize: heads, MemTableSize: 1 << 20, Wall: wall})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,3 +113,6 @@ func mustAgree(t testing.TB, s *Store) {
 }
 
 func isUnavailable(err error) bool { return errors.Is(err, trace.ErrUnavailable) }
+
+// opened counts the stores that tests have opened.
+var opened atomic.Int64

@@ -235,6 +235,9 @@ func (w *writer) parentsOf(number string) (parents []trace.Waybill, err error) {
 // and gives those that came out differently. Followers hear of them where they
 // hear of the child.
 func (w *writer) foldParents(children []*liveHead) (changed []*liveHead) {
+	if !w.store.legs.Load() {
+		return nil // the common case
+	}
 	told := map[trace.Waybill]bool{}
 	for _, h := range children {
 		parents, err := w.parentsOf(h.Number)

@@ -19,7 +19,7 @@ type pair struct{ key, value []byte }
 //
 // The error is as Append's, and so is what holds of the facts then. p is not kept.
 func (s *Store) ApplyNews(ctx context.Context, facts *trace.Facts, p *trace.Progress) error {
-	r := &request{facts: facts, done: make(chan struct{})}
+	r := &request{facts: facts, done: make(chan struct{}, 1)}
 	if facts != nil {
 		facts.Judged = true
 	}

@@ -90,7 +90,7 @@ func (k *Quarantine) Keep(ctx context.Context, q *trace.Quarantined) error {
 	if err := k.enter(hash, size); err != nil {
 		return err
 	}
-	r := &request{hash: hash, kept: q.Append(nil), heard: q.Heard, done: make(chan struct{})}
+	r := &request{hash: hash, kept: q.Append(nil), heard: q.Heard, done: make(chan struct{}, 1)}
 	err := k.store.submit(ctx, r)
 	// What the writer has, it writes, even if nobody waits any more; what submit took
 	// back is empty.

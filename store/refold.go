@@ -45,7 +45,7 @@ func (s *Store) Refold(ctx context.Context, mapping Mapping, notify bool, progre
 		if len(chunk) == 0 {
 			return true, nil
 		}
-		r := &request{refold: &refolding{chunk, mapping, notify}, done: make(chan struct{})}
+		r := &request{refold: &refolding{chunk, mapping, notify}, done: make(chan struct{}, 1)}
 		if err := s.submit(ctx, r); err != nil {
 			return false, err
 		}

@@ -345,17 +345,20 @@ func (s *Store) Append(ctx context.Context, facts *trace.Facts) (fresh int, err 
 			return 0, err
 		}
 	}
-	r := &request{facts: facts, done: make(chan struct{})}
+	r := requests.Get().(*request)
+	r.facts = facts
 	if err := s.submit(ctx, r); err != nil {
 		return 0, err
 	}
-	return r.fresh, r.err
+	fresh, err = r.fresh, r.err
+	r.giveBack()
+	return fresh, err
 }
 
 // Quarantine keeps a request that was not understood, once however often it
 // comes, and returns when it is synced. The error is as Append's; q is not kept.
 func (s *Store) Quarantine(ctx context.Context, q *trace.Quarantined) error {
-	r := &request{hash: q.Hash(), kept: q.Append(nil), heard: q.Heard, done: make(chan struct{})}
+	r := &request{hash: q.Hash(), kept: q.Append(nil), heard: q.Heard, done: make(chan struct{}, 1)}
 	if err := s.submit(ctx, r); err != nil {
 		return err
 	}

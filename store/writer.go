@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,10 +50,20 @@ type request struct {
 
 	claimed atomic.Bool // by the writer, or by a caller who has gone
 
-	// The answer, set before done is closed.
+	// The answer, set before done is told.
 	fresh int
 	err   error
 	done  chan struct{}
+}
+
+// requests are used again once they were answered. One whose caller has gone is not:
+// the writer may still have it.
+var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
+
+// giveBack lets another caller have an answered request.
+func (r *request) giveBack() {
+	*r = request{done: r.done}
+	requests.Put(r)
 }
 
 // A flight is a batch on its way to the disk, with those who wait for it.
@@ -155,7 +166,7 @@ func (s *Store) land(f flight) {
 		if failed != nil {
 			r.err = *failed
 		}
-		close(r.done)
+		r.done <- struct{}{} // which has room for one
 	}
 }
 
@@ -184,6 +195,7 @@ type liveHead struct {
 	trace.Waybill
 	hash      uint64 // of the number, in the tables in memory
 	alone     bool   // no other carrier has a head of the number
+	stored    []byte // what the head was read from, which it borrows
 	head      trace.Head
 	partition uint16
 	before    trace.Pair
@@ -297,7 +309,8 @@ func (w *writer) live(of trace.Waybill) (*liveHead, error) {
 			continue
 		}
 		h.isNew = false
-		if err := trace.DecodeHead(&h.head, value); err != nil {
+		h.stored = append(h.stored[:0], value...)
+		if err := trace.BorrowHead(&h.head, h.stored); err != nil {
 			// Sending it again does not help before somebody has mended the directory,
 			// but nothing may be lost: the sender keeps it until then.
 			w.store.log.Error("a head cannot be read", "waybill", of.Number, "carrier", of.Carrier, "err", err)
@@ -337,7 +350,7 @@ func (w *writer) forget() {
 		clear(h.changes)
 		clear(h.others)
 		clear(h.events)
-		*h = liveHead{head: h.head, changes: h.changes[:0], others: h.others[:0], events: h.events[:0]}
+		*h = liveHead{head: h.head, stored: h.stored[:0], changes: h.changes[:0], others: h.others[:0], events: h.events[:0]}
 		w.spare = append(w.spare, h)
 	}
 	clear(w.heads)

@@ -122,12 +122,12 @@ func (h *Head) Fold(of Waybill, kin Kin) {
 	}
 	v := h.view(of.Carrier)
 	h.Earlier, h.start = v.epochs-1, v.start(v.epochs-1)
-	h.own = h.hashOf(v, h.Earlier)
+	h.own = h.hashOf(&v, h.Earlier)
 	h.Legs = nil
 	if ruleLegs.on() {
-		h.Legs = h.drawLegs(of, v, h.Earlier)
+		h.Legs = h.drawLegs(of, &v, h.Earlier)
 	}
-	h.Meaning, h.Legs = h.fold(v, h.Earlier, h.Legs, kin)
+	h.Meaning, h.Legs = h.fold(&v, h.Earlier, h.Legs, kin)
 }
 
 // order puts the entries into the fold's order, which they nearly always are in.
@@ -150,7 +150,7 @@ func (h *Head) MeaningOf(of Waybill, epoch int, kin Kin) (Meaning, []Leg) {
 		return h.Meaning, h.Legs
 	}
 	v := h.view(of.Carrier)
-	return h.fold(v, epoch, h.drawLegs(of, v, epoch), kin)
+	return h.fold(&v, epoch, h.drawLegs(of, &v, epoch), kin)
 }
 
 // fold walks one epoch: its events, those of its legs in their places, and then

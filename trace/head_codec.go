@@ -240,6 +240,11 @@ func DecodeHead(h *Head, value []byte) error {
 	return h.decode(headReader{b: value})
 }
 
+// BorrowHead is DecodeHead whose strings lie in value.
+func BorrowHead(h *Head, value []byte) error {
+	return h.decode(headReader{b: value, borrow: true})
+}
+
 func (h *Head) decode(r headReader) error {
 	h.reset()
 	if form := r.byte(); form != headForm {

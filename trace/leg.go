@@ -164,7 +164,7 @@ func follow(legs []Leg, kin Kin) (known []Leg, steps []*Entry) {
 		if child != nil {
 			v := child.view(carrier)
 			if epoch := v.underWay(l.Since); epoch >= 0 {
-				l.Child = child.hashOf(v, epoch)
+				l.Child = child.hashOf(&v, epoch)
 				for j := range child.Entries {
 					if v.epoch(j) == epoch && v.shown(j) {
 						steps = append(steps, &child.Entries[j])

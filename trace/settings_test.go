@@ -37,7 +37,8 @@ func TestFoldSettings(t *testing.T) {
 	}
 	Folding = FoldSettings{EpochAfter: 60 * 24 * time.Hour, HidePreTransit: true}
 	hidden, hiddenTag := read()
-	if hidden.Milestones[orderCreated].Known || hidden.Pair.Status != Delivered || hidden.view("sf").shown(0) {
+	seen := hidden.view("sf")
+	if hidden.Milestones[orderCreated].Known || hidden.Pair.Status != Delivered || seen.shown(0) {
 		t.Errorf("without labels: %v, label known %t", hidden.Pair, hidden.Milestones[orderCreated].Known)
 	}
 	if usualTag == soonerTag || usualTag == hiddenTag {

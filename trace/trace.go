@@ -60,7 +60,8 @@ func (t *Trace) Children(want Want) (all []Waybill) {
 	v := Variant{Epoch: want.Epoch}
 	legs := t.Head.Legs
 	if epoch := t.epoch(v); epoch != t.Head.Earlier {
-		legs = t.Head.drawLegs(t.Waybill, t.Head.view(t.Carrier), epoch)
+		own := t.Head.view(t.Carrier)
+		legs = t.Head.drawLegs(t.Waybill, &own, epoch)
 	}
 	for i := range legs {
 		all = append(all, legs[i].Waybill)
@@ -204,14 +205,15 @@ type line struct {
 func (t *Trace) lines(v Variant) []line {
 	epoch := t.epoch(v)
 	_, legs := t.meaning(v)
-	all := linesOf(t.Head.view(t.Carrier), epoch, t.Events, v.Retracted, false)
+	seen := t.Head.view(t.Carrier)
+	all := linesOf(&seen, epoch, t.Events, v.Retracted, false)
 	own := len(all)
 	for i := range legs {
 		for j := range t.Legs {
 			p := &t.Legs[j]
 			if p.Waybill == legs[i].Waybill {
 				kin := p.Head.view(p.Carrier)
-				all = append(all, linesOf(kin, kin.underWay(legs[i].Since), p.Events, v.Retracted, true)...)
+				all = append(all, linesOf(&kin, kin.underWay(legs[i].Since), p.Events, v.Retracted, true)...)
 				break
 			}
 		}

@@ -61,11 +61,17 @@ func (h *Head) plain() bool {
 }
 
 // view looks at the entries, which are in order. carrier is whose parcel it is.
-func (h *Head) view(carrier string) *view {
-	v := &view{h: h, carrier: carrier, epochs: 1, plain: h.plain()}
-	if v.plain {
-		return v
+func (h *Head) view(carrier string) view {
+	v := view{h: h, carrier: carrier, epochs: 1, plain: h.plain()}
+	if !v.plain {
+		v.look()
 	}
+	return v // a value, so that it stays on the caller's stack
+}
+
+// look fills in the marks.
+func (v *view) look() {
+	h := v.h
 	v.marks = make([]seen, len(h.Entries))
 	for i := range h.Entries {
 		v.marks[i].hidden = ruleRetracted.on() && h.Entries[i].Hidden()
@@ -75,7 +81,6 @@ func (h *Head) view(carrier string) *view {
 		v.unite()
 	}
 	v.split()
-	return v
 }
 
 // early reports whether an event is left out by the settings.

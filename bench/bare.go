@@ -14,16 +14,14 @@ import (
 
 // A Recorded is an answer of the daemon that the bare handler gives again.
 type Recorded struct {
-	Head [][2]string `json:"head"` // names and values in their order, without what a server adds by itself
-	Body []byte      `json:"body"`
+	Status int         `json:"status"`
+	Head   [][2]string `json:"head"` // names and values in their order, without what a server adds by itself
+	Body   []byte      `json:"body"`
 }
 
 // recorded takes an answer apart.
-func recorded(a answer) (Recorded, error) {
-	if a.Status != 200 {
-		return Recorded{}, fmt.Errorf("status %d, want 200", a.Status)
-	}
-	r := Recorded{Body: bytes.Clone(a.Body)}
+func recorded(a answer) Recorded {
+	r := Recorded{Status: a.Status, Body: bytes.Clone(a.Body)}
 	lines := bytes.Split(bytes.TrimSpace(a.Head), []byte("\r\n"))
 	for _, line := range lines[1:] {
 		name, value, _ := bytes.Cut(line, []byte(":"))
@@ -34,7 +32,7 @@ func recorded(a answer) (Recorded, error) {
 			r.Head = append(r.Head, [2]string{string(name), string(bytes.TrimSpace(value))})
 		}
 	}
-	return r, nil
+	return r
 }
 
 // bareHandler answers every request with the next of the answers, whatever was
@@ -42,13 +40,14 @@ func recorded(a answer) (Recorded, error) {
 func bareHandler(answers []Recorded) fasthttp.RequestHandler {
 	type field struct{ name, value []byte }
 	type reply struct {
+		status      int
 		contentType []byte
 		head        []field
 		body        []byte
 	}
 	replies := make([]reply, len(answers))
 	for i, a := range answers {
-		r := reply{body: a.Body}
+		r := reply{status: a.Status, body: a.Body}
 		for _, f := range a.Head {
 			if name, value := []byte(f[0]), []byte(f[1]); is(name, "content-type") {
 				r.contentType = value
@@ -61,6 +60,7 @@ func bareHandler(answers []Recorded) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		r := &replies[(ctx.ConnID()+ctx.ConnRequestNum())%uint64(len(replies))]
 		h := &ctx.Response.Header
+		h.SetStatusCode(r.status)
 		h.SetContentTypeBytes(r.contentType)
 		for i := range r.head {
 			h.SetCanonical(r.head[i].name, r.head[i].value)

@@ -1,10 +1,14 @@
 // Package bench measures the daemon from outside, over HTTP, and holds each
 // figure against the least that the same work costs on the same machine.
 //
-// [Run] starts a daemon, loads it with made-up parcels (texts.go), and lets it
-// and its limits take turns in one run: reads against a bare handler that sends
-// the same bytes (bare.go), durable writes against raw Pebble (calibrate.go).
-// [Results] go to people as a table (report.go) and to machines as JSON.
+// [Run] is the suite: it starts a daemon, loads it with made-up parcels
+// (texts.go), and lets it and its limits take turns (sides.go): reads against a
+// bare handler that sends the same bytes (bare.go), durable writes against raw
+// Pebble (calibrate.go); at fixed rates of arrival too (openloop.go). What it
+// should reach stands in targets.go. [RunScenarios] runs single kinds of load
+// (scenarios.go), also against a daemon that somebody else runs.
+//
+// [Results] go to people as a table and a page, and to machines as JSON.
 package bench
 
 import (
@@ -20,38 +24,55 @@ import (
 	"time"
 )
 
-// Options say what to measure and how. Zero values have the defaults named.
+// Options say what to measure and how. Zero values have the defaults named, those
+// in brackets for Quick.
 type Options struct {
-	Waybills    int           // that the daemon is loaded with, eight events each; 0 is 200,000, the least is 100
+	Quick       bool          // a look in under three minutes
+	Waybills    int           // that the daemon is loaded with, eight events each; 0 is 1,000,000 (100,000; 20,000 of somebody else's), the least is 100
 	Connections int           // that ask at once, and writers of raw Pebble; 0 is 64
-	Pairs       int           // how many turns each side gets; 0 is 3
-	ReadSlice   time.Duration // length of a turn that reads; 0 is 3 s
-	WriteSlice  time.Duration // length of a turn that writes; 0 is 5 s
+	Pairs       int           // how many turns each side gets; 0 is 3 (1)
+	ReadSlice   time.Duration // length of a turn that reads; 0 is 5 s (1.5 s)
+	WriteSlice  time.Duration // length of a turn that writes; 0 is 30 s (3 s)
+	Seed        uint64        // of every choice; 0 is 1, or one of its own against somebody else's daemon
 
-	Dir  string // for the scratch directory, on the disk to be measured; made where it is missing; "" is the system's for temporary files
-	Keep bool   // leave the scratch directory there
+	Dir   string   // for the scratch directory, on the disk to be measured; made where it is missing; "" is the system's for temporary files
+	Keep  bool     // leave the scratch directory there
+	Serve []string // further flags of the daemon
 
 	// Command makes a command of this program, with its arguments; nil is the
-	// running binary. Run calls it with `serve` and with `bench --bare-handler`.
+	// running binary. Run calls it with `serve` and with `bench handler`.
 	Command func(args ...string) *exec.Cmd
 	Version string    // of the program, for the report
 	Words   io.Writer // what is going on, for people; nil is nowhere
+
+	settling time.Duration // how long a side may go on working before the next has its turn; 0 is 5 s
 }
 
 func (o Options) withDefaults() (Options, error) {
-	set := func(n *int, value int) {
+	set := func(n *int, full, quick int) {
 		if *n == 0 {
-			*n = value
+			*n = full
+			if o.Quick {
+				*n = quick
+			}
 		}
 	}
-	set(&o.Waybills, 200_000)
-	set(&o.Connections, 64)
-	set(&o.Pairs, 3)
-	if o.ReadSlice == 0 {
-		o.ReadSlice = 3 * time.Second
+	last := func(d *time.Duration, full, quick time.Duration) {
+		if *d == 0 {
+			*d = full
+			if o.Quick {
+				*d = quick
+			}
+		}
 	}
-	if o.WriteSlice == 0 {
-		o.WriteSlice = 5 * time.Second
+	set(&o.Waybills, 1_000_000, 100_000)
+	set(&o.Connections, 64, 64)
+	set(&o.Pairs, 3, 1)
+	last(&o.ReadSlice, 5*time.Second, 1500*time.Millisecond)
+	last(&o.WriteSlice, 30*time.Second, 3*time.Second)
+	last(&o.settling, 5*time.Second, 5*time.Second)
+	if o.Seed == 0 {
+		o.Seed = 1
 	}
 	if o.Words == nil {
 		o.Words = io.Discard
@@ -75,17 +96,29 @@ func (o Options) withDefaults() (Options, error) {
 // zipfExponent is how uneven the hot reads are.
 const zipfExponent = 0.99
 
-// How long a side may go on compacting before the next has its turn.
-const (
-	settleAfterLoad  = 15 * time.Second
-	settleAfterSlice = 5 * time.Second
-)
+// Run measures the whole suite. It returns an error when it could not: then there
+// are no results. Results can be there and not be valid; see Problems. When ctx
+// ends, it stops early with ctx's error. The processes that it started have ended
+// and the scratch directory is gone when it returns.
+func Run(ctx context.Context, o Options) (*Results, error) {
+	mode := ModeFull
+	if o.Quick {
+		mode = ModeQuick
+	}
+	return carryOut(ctx, o, mode, method, func(r *run) []step {
+		return []step{
+			// What reads the set as it was loaded comes before what adds to it.
+			r.startDaemon, r.load, r.reads, r.arrivals, r.withoutCache, r.disk,
+			r.openLimit, r.writes, r.acknowledged, r.besides, r.others, r.restarted, r.slowSync, r.finish,
+		}
+	})
+}
 
-// Run measures. It returns an error when it could not: then there are no
-// results. Results can be there and not be valid; see Problems. When ctx ends,
-// it stops early with ctx's error. The processes that it started have ended and
-// the scratch directory is gone when it returns.
-func Run(ctx context.Context, o Options) (results *Results, err error) {
+// A step is one part of a run.
+type step = func(ctx context.Context) error
+
+// carryOut makes a run of steps.
+func carryOut(ctx context.Context, o Options, mode Mode, method []string, steps func(r *run) []step) (results *Results, err error) {
 	o, err = o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -100,15 +133,17 @@ func Run(ctx context.Context, o Options) (results *Results, err error) {
 		return nil, fmt.Errorf("scratch directory: %w", err)
 	}
 	began := time.Now()
-	r := &run{Options: o, scratch: scratch, parcels: newParcels(o.Waybills, began)}
+	r := &run{Options: o, scratch: scratch, parcels: newParcels(o.Waybills, began, o.Seed)}
 	r.results = Results{
-		Schema:  1,
+		Schema:  schema,
 		Version: o.Version,
 		Began:   began.UTC().Truncate(time.Second),
+		Mode:    mode,
 		Settings: Settings{
 			Waybills: o.Waybills, EventsEach: eventsLoaded, EventsOfPush: eventsOfPush,
-			Connections: o.Connections, Pairs: o.Pairs,
+			Connections: o.Connections, Pairs: o.Pairs, Seed: o.Seed,
 			ReadSeconds: o.ReadSlice.Seconds(), WriteSeconds: o.WriteSlice.Seconds(), ZipfExponent: zipfExponent,
+			Sides: []SideSettings{ownSettings()},
 		},
 		Machine:  inspect(scratch),
 		Problems: []string{},
@@ -120,13 +155,13 @@ func Run(ctx context.Context, o Options) (results *Results, err error) {
 			err = errors.Join(err, closing)
 		}
 	}()
-
-	for _, step := range []func(context.Context) error{
-		r.startDaemon, r.load, r.reads, r.openLimit, r.writes, r.finish,
-	} {
+	for _, step := range steps(r) {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if mode == ModeFull || mode == ModeQuick {
+		r.results.judge()
 	}
 	r.results.Seconds = time.Since(began).Seconds()
 	return &r.results, nil
@@ -138,29 +173,25 @@ type run struct {
 	results Results
 	scratch string
 	parcels *parcels
-	stock   *stock // of the daemon
 
-	daemon *child
-	bare   *child
-	raw    *rawStore
-	seeds  uint64
-	closed sync.Once
-}
-
-// seed is another one each time: a worker that chose as the one of the turn
-// before did would ask for what is in the caches.
-func (r *run) seed() uint64 {
-	r.seeds++
-	return r.seeds
+	daemon   *daemon // its own; nil is somebody else's
+	kit      *kit    // for the daemon
+	bares    []*child
+	raw      *rawStore
+	bare     *kit    // of the bare handler that answers with traces
+	readPeak float64 // of hot traces, requests a second in a closed loop
+	pushPeak float64 // pushes of ten events a second
+	closed   sync.Once
 }
 
 // close ends everything that was started.
 func (r *run) close() (err error) {
 	r.closed.Do(func() {
-		for _, c := range []*child{r.bare, r.daemon} {
-			if c != nil {
-				err = errors.Join(err, c.stop())
-			}
+		for _, c := range r.bares {
+			err = errors.Join(err, c.stop())
+		}
+		if r.daemon != nil {
+			err = errors.Join(err, r.daemon.stop())
 		}
 		if r.raw != nil {
 			err = errors.Join(err, r.raw.close())
@@ -182,10 +213,11 @@ func (r *run) clear() error {
 // full disk) and whose goroutines must not either.
 func (r *run) fatal(message string) {
 	r.closed.Do(func() {
-		for _, c := range []*child{r.bare, r.daemon} {
-			if c != nil {
-				c.stop()
-			}
+		for _, c := range r.bares {
+			c.stop()
+		}
+		if r.daemon != nil {
+			r.daemon.stop()
 		}
 		r.clear()
 	})
@@ -193,34 +225,40 @@ func (r *run) fatal(message string) {
 	os.Exit(1)
 }
 
-func (r *run) data() string { return filepath.Join(r.scratch, "data") }
-
 // problem notes what makes the run invalid.
 func (r *run) problem(format string, args ...any) {
 	r.results.Problems = append(r.results.Problems, fmt.Sprintf(format, args...))
 }
 
+// startDaemon starts the daemon to be measured.
 func (r *run) startDaemon(ctx context.Context) (err error) {
 	if r.results.Machine.inMemory() {
 		r.problem("the scratch directory is %s, in memory, where durable means nothing: name one on a disk with --dir", r.results.Machine.Disk)
 	}
-	r.daemon, err = start(ctx, "daemon", r.Command("serve",
-		"--data", r.data(), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"))
-	return err
+	r.daemon = &daemon{command: r.Command, data: filepath.Join(r.scratch, "data"), flags: r.Serve}
+	if err := r.daemon.start(ctx); err != nil {
+		return err
+	}
+	settings, err := r.daemon.settings(ctx)
+	if err != nil {
+		return err
+	}
+	r.results.Settings.Sides = append(r.results.Settings.Sides, settings)
+	r.kit = newKit(at(r.daemon.addr), r.parcels, newStock(r.parcels), r.Seed)
+	return nil
 }
 
 // load fills the daemon, waits until it has settled, and looks whether it has
 // what it acknowledged.
 func (r *run) load(ctx context.Context) error {
-	r.stock = newStock(r.parcels)
 	workers, err := crew(r.Connections, func() (worker, error) {
-		return newPusher(r.daemon.addr, r.parcels, r.stock.load)
+		return newClient(r.kit.to, r.kit.pusher(&dialects.sfJSON, r.kit.stock.load))
 	})
 	if err != nil {
 		return err
 	}
 	shown := newStage(r.Words, "load", "events", int64(r.Waybills)*eventsLoaded)
-	t, took, err := drive(ctx, workers, 0, shown.add)
+	t, took, err := drive(ctx, workers, 0, shown.watch)
 	shown.end()
 	switch {
 	case err != nil:
@@ -230,7 +268,10 @@ func (r *run) load(ctx context.Context) error {
 	}
 	r.results.Load = Load{
 		Events: t.units, Seconds: took.Seconds(), PerSecond: float64(t.units) / took.Seconds(), Latency: latencyOf(t.latency),
-		Settled: r.daemon.settle(ctx, settleAfterLoad).Seconds(),
+	}
+	if r.daemon != nil {
+		r.results.Load.Settled = r.daemon.settle(ctx, 3*r.settling).Seconds()
+		r.remember(ctx, "after loading")
 	}
 	return r.check()
 }
@@ -238,12 +279,11 @@ func (r *run) load(ctx context.Context) error {
 // check asks for some parcels and counts their events: the figures are worth
 // nothing when acknowledged events are not there.
 func (r *run) check() error {
-	c := &conn{addr: r.daemon.addr}
+	c := &conn{to: r.kit.to}
 	defer c.close()
 	asked, wrong, first := 0, 0, ""
-	count := func(i, want int) error {
-		number := string(r.parcels.appendNumber(nil, i))
-		a, err := c.do(get(c.addr, tracesPath+number), time.Now())
+	count := func(number string, want int) error {
+		a, err := c.do(c.to.get(tracesPath+number), time.Now())
 		if err != nil {
 			return err
 		}
@@ -264,16 +304,21 @@ func (r *run) check() error {
 	old := uniform(r.Waybills, 3)
 	for range 200 {
 		i := old()
-		if err := count(i, int(r.stock.told[i].Load())); err != nil {
+		if err := count(string(r.parcels.appendNumber(nil, i)), int(r.kit.stock.told[i].Load())); err != nil {
 			return err
 		}
 	}
-	if fresh := int(r.stock.fresh.Load()); fresh > 0 {
+	if fresh := int(r.kit.stock.fresh.Load()); fresh > 0 {
 		late := uniform(fresh, 4)
 		for range 50 {
-			if err := count(r.Waybills+late(), eventsOfNew); err != nil {
+			if err := count(string(r.parcels.appendNumber(nil, r.Waybills+late())), eventsOfNew); err != nil {
 				return err
 			}
+		}
+	}
+	for d, list := range r.kit.heard.last {
+		if err := count(string(d.number(r.parcels, nil, list[0].parcel)), len(list)); err != nil {
+			return err
 		}
 	}
 	if wrong > 0 {
@@ -284,22 +329,21 @@ func (r *run) check() error {
 
 // finish looks whether everything acknowledged is there, stops the daemon, and
 // measures its directory.
-func (r *run) finish(context.Context) error {
+func (r *run) finish(ctx context.Context) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	daemon := r.daemon
+	if r.daemon == nil {
+		return nil
+	}
+	r.remember(ctx, "at the end")
+	d := r.daemon
 	r.daemon = nil
-	if err := daemon.stop(); err != nil {
+	if err := d.stop(); err != nil {
 		r.problem("%v", err)
 	}
-	events := r.results.Load.Events
-	for i := range r.results.Writes {
-		if i%2 == 0 { // the daemon's
-			events += r.results.Writes[i].units
-		}
-	}
-	var err error
-	r.results.Directory, err = measure(r.data(), events)
+	directory, err := measure(d.data, r.kit.stock.given.Load())
+	directory.Compacted = r.results.Directory.Compacted
+	r.results.Directory = directory
 	return err
 }

@@ -29,7 +29,7 @@ type rawStore struct {
 	cache  *pebble.Cache
 	stock  *stock
 	values [][]byte      // of sealed events, parcel by parcel
-	made   atomic.Uint64 // identities given out
+	made   atomic.Uint64 // identities given out; event k of parcel i of the set got the one after i*eventsLoaded+k
 }
 
 // The values are those of so many parcels, each eight events long, used over and
@@ -100,14 +100,17 @@ func (q quiet) Fatalf(format string, args ...any) {
 	q.fatal("raw Pebble cannot go on: " + fmt.Sprintf(format, args...))
 }
 
-// set adds an event to a batch.
-func (r *rawStore) set(b *pebble.Batch, e pick, buf []byte) ([]byte, int, error) {
+// appendKey appends an event's key, as the store makes it.
+func (r *rawStore) appendKey(dst []byte, e pick, made uint64) []byte {
 	var text [numberLength]byte
 	number := r.stock.parcels.appendNumber(text[:0], e.parcel)
-	s := mix(uint64(e.parcel))
-	at := r.stock.parcels.began - int64(s%5_000_000) + int64(e.event)*2400
-	id := trace.ID(mix(r.made.Add(1)))
-	buf = keys.Event(buf[:0], trace.Waybill{Number: string(number), Carrier: "sf"}, at*1000, id)
+	at := r.stock.parcels.began - int64(mix(uint64(e.parcel))%5_000_000) + int64(e.event)*2400
+	return keys.Event(dst, trace.Waybill{Number: string(number), Carrier: "sf"}, at*1000, trace.ID(mix(made)))
+}
+
+// set adds an event to a batch.
+func (r *rawStore) set(b *pebble.Batch, e pick, buf []byte) ([]byte, int, error) {
+	buf = r.appendKey(buf[:0], e, r.made.Add(1))
 	value := r.values[(e.parcel*eventsLoaded+e.event)%len(r.values)]
 	return buf, len(value), b.Set(buf, value, nil)
 }
@@ -212,6 +215,35 @@ func (c *committer) close() {
 		c.batch.Close()
 		c.batch = nil
 	}
+}
+
+// An asker gets one loaded event after the other, by its key.
+type asker struct {
+	raw  *rawStore
+	pick func() int
+	key  []byte
+}
+
+func (a *asker) prepare() bool {
+	n := a.pick()
+	a.key = a.raw.appendKey(a.key[:0], pick{n / eventsLoaded, n % eventsLoaded}, uint64(n)+1)
+	return true
+}
+
+func (a *asker) do(time.Time) (units, size int, err error) {
+	value, closer, err := a.raw.db.Get(a.key)
+	if err != nil {
+		return 0, 0, fmt.Errorf("raw Pebble: %w", err)
+	}
+	return 1, len(value), closer.Close()
+}
+
+func (a *asker) close() {}
+
+// debt is how many bytes wait to be compacted, and whether some are being.
+func (r *rawStore) debt() (bytes int64, busy bool) {
+	m := r.db.Metrics()
+	return int64(m.Compact.EstimatedDebt), m.Compact.NumInProgress > 0 || m.Flush.NumInProgress > 0
 }
 
 // measureSync appends 4 KiB to a new file and waits for the disk, again and

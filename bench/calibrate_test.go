@@ -13,7 +13,7 @@ import (
 
 func someRaw(t *testing.T, dir, options string, set int) *rawStore {
 	t.Helper()
-	raw, err := openRaw(dir, options, newParcels(set, someDay), func(message string) { panic(message) })
+	raw, err := openRaw(dir, options, newParcels(set, someDay, 0), func(message string) { panic(message) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestRawStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, _, err := drive(t.Context(), workers, 50*time.Millisecond, nil)
+	sum, _, err := drive(t.Context(), workers, 50*time.Millisecond, unwatched)
 	if err != nil || sum.errors > 0 || sum.requests == 0 || sum.units != sum.requests*eventsOfPush {
 		t.Fatalf("%+v, %v", sum, err)
 	}
@@ -94,7 +94,7 @@ func TestRawStoreTakesOptions(t *testing.T) {
 	if strings.Contains(own, "format_major_version=13\n") {
 		t.Error("it is in the form that the options name, want the newest")
 	}
-	if _, err := openRaw(t.TempDir(), "[Options]\n  mem_table_size=many\n", newParcels(100, someDay), nil); err == nil {
+	if _, err := openRaw(t.TempDir(), "[Options]\n  mem_table_size=many\n", newParcels(100, someDay, 0), nil); err == nil {
 		t.Error("opened with options that make no sense")
 	}
 }

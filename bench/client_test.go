@@ -29,7 +29,7 @@ func (p *pieces) Write(b []byte) (int, error) { return len(b), nil }
 func (p *pieces) Close() error                { return nil }
 func (p *pieces) SetDeadline(time.Time) error { return nil }
 func over(text string, size, buffer int) *conn {
-	return &conn{addr: "test", net: &pieces{text: text, size: size}, buf: make([]byte, buffer)}
+	return &conn{to: at("test"), net: &pieces{text: text, size: size}, buf: make([]byte, buffer)}
 }
 
 // However an answer arrives, it is read whole.
@@ -108,15 +108,15 @@ func TestConnDialsAgain(t *testing.T) {
 			c.Close()
 		}
 	}()
-	k := &conn{addr: ln.Addr().String()}
+	k := &conn{to: at(ln.Addr().String())}
 	for range 2 {
-		if a, err := k.do(get(k.addr, "/"), time.Now()); err != nil || string(a.Body) != "ok" {
+		if a, err := k.do(k.to.get("/"), time.Now()); err != nil || string(a.Body) != "ok" {
 			t.Errorf("got %q, %v", a.Body, err)
 		}
 	}
 	ln.Close()
 	<-done
-	if _, err := k.do(get(k.addr, "/"), time.Now()); err == nil {
+	if _, err := k.do(k.to.get("/"), time.Now()); err == nil {
 		t.Error("got an answer from nobody")
 	}
 }

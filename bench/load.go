@@ -1,12 +1,11 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -64,14 +63,15 @@ func (t *tally) add(o *tally) {
 const tooManyErrors = 100
 
 // work lets w work until there is nothing left, until is reached (zero: never),
-// or stop is set. What was begun is finished. took is told of each success.
-func (t *tally) work(w worker, until time.Time, stop *atomic.Bool, took func(units int)) {
+// or stop is set. What was begun is finished. told hears of each request.
+func (t *tally) work(w worker, until time.Time, stop *atomic.Bool, told watcher) {
 	now := time.Now()
 	// What was prepared is done: the stock counts it as told.
 	for !stop.Load() && (until.IsZero() || now.Before(until)) && w.prepare() {
 		began := time.Now()
 		units, size, err := w.do(began)
 		now = time.Now()
+		told(now, now.Sub(began), units, err)
 		if err != nil {
 			t.errors++
 			if t.firstError == nil {
@@ -86,16 +86,19 @@ func (t *tally) work(w worker, until time.Time, stop *atomic.Bool, took func(uni
 		t.requests++
 		t.units += int64(units)
 		t.bytes += int64(size)
-		if took != nil {
-			took(units)
-		}
 	}
 }
+
+// A watcher hears of each request when it has ended: how long it took, what it was
+// worth, or why it failed. Any goroutine calls it.
+type watcher func(at time.Time, took time.Duration, units int, err error)
+
+func unwatched(time.Time, time.Duration, int, error) {}
 
 // drive lets all workers work at once for a while (0: until nothing is left) and
 // closes them. It returns what they did together, and in how much time: up to
 // the end of what was begun last. An error is ctx's only.
-func drive(ctx context.Context, workers []worker, d time.Duration, took func(units int)) (*tally, time.Duration, error) {
+func drive(ctx context.Context, workers []worker, d time.Duration, told watcher) (*tally, time.Duration, error) {
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()
 
@@ -110,7 +113,7 @@ func drive(ctx context.Context, workers []worker, d time.Duration, took func(uni
 		tallies[i] = newTally()
 		all.Go(func() {
 			defer w.close()
-			tallies[i].work(w, until, &stop, took)
+			tallies[i].work(w, until, &stop, told)
 		})
 	}
 	all.Wait()
@@ -138,42 +141,6 @@ func crew(n int, hire func() (worker, error)) ([]worker, error) {
 	}
 	return workers, nil
 }
-
-// A reader asks for one parcel's trace after the other.
-type reader struct {
-	conn    conn
-	parcels *parcels
-	pick    func() int // which parcel next
-	request []byte
-	number  int // where in request the number stands
-}
-
-const tracesPath = "/v1/traces/"
-
-func newReader(addr string, p *parcels, pick func() int) (*reader, error) {
-	r := &reader{conn: conn{addr: addr}, parcels: p, pick: pick}
-	r.number = len("GET " + tracesPath)
-	r.request = get(addr, tracesPath+string(p.appendNumber(nil, 0)))
-	return r, r.conn.open(time.Now())
-}
-
-func (r *reader) prepare() bool {
-	r.parcels.appendNumber(r.request[:r.number], r.pick())
-	return true
-}
-
-func (r *reader) do(now time.Time) (units, size int, err error) {
-	a, err := r.conn.do(r.request, now)
-	switch {
-	case err != nil:
-		return 0, 0, err
-	case a.Status != 200:
-		return 0, 0, fmt.Errorf("GET %s: status %d: %.200s", r.request[len("GET "):r.number+numberLength], a.Status, a.Body)
-	}
-	return 1, len(a.Body), nil
-}
-
-func (r *reader) close() { r.conn.close() }
 
 // uniform picks any of n parcels, all equally often.
 func uniform(n int, seed uint64) func() int {
@@ -210,47 +177,6 @@ func along(sequence []int32, seed uint64) func() int {
 	}
 }
 
-// A pusher pushes events the way SF does and wants to hear "0000".
-type pusher struct {
-	conn    conn
-	parcels *parcels
-	next    func(dst []pick) []pick // which events; none: nothing left
-	picks   []pick
-	body    []byte
-	request []byte
-}
-
-var pushed = []byte(`"0000"`)
-
-func newPusher(addr string, p *parcels, next func(dst []pick) []pick) (*pusher, error) {
-	w := &pusher{conn: conn{addr: addr}, parcels: p, next: next}
-	return w, w.conn.open(time.Now())
-}
-
-func (w *pusher) prepare() bool {
-	if w.picks = w.next(w.picks[:0]); len(w.picks) == 0 {
-		return false
-	}
-	w.body = w.parcels.appendPush(w.body[:0], w.picks)
-	w.request = fmt.Appendf(w.request[:0], "POST /push/sf HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json ;charset=UTF-8\r\nContent-Length: %d\r\n\r\n",
-		w.conn.addr, len(w.body))
-	w.request = append(w.request, w.body...)
-	return true
-}
-
-func (w *pusher) do(now time.Time) (units, size int, err error) {
-	a, err := w.conn.do(w.request, now)
-	switch {
-	case err != nil:
-		return 0, 0, err
-	case a.Status != 200 || !bytes.Contains(a.Body, pushed):
-		return 0, 0, fmt.Errorf("POST /push/sf: status %d: %.200s", a.Status, a.Body)
-	}
-	return len(w.picks), len(w.body), nil
-}
-
-func (w *pusher) close() { w.conn.close() }
-
 // A pick is one event of one parcel, both counted from 0.
 type pick struct{ parcel, event int }
 
@@ -263,6 +189,8 @@ type stock struct {
 	parcels *parcels
 	loaded  atomic.Int64    // events of the set that were given out for loading
 	fresh   atomic.Int64    // new parcels that were given out
+	lists   atomic.Int64    // new parcels that were given out as full lists
+	given   atomic.Int64    // events that were given out and nobody had been told before
 	told    []atomic.Uint32 // by parcel of the set, how many of its events were given out
 }
 
@@ -277,6 +205,7 @@ func (s *stock) load(dst []pick) []pick {
 		dst = append(dst, pick{i, int(n % eventsLoaded)})
 		s.told[i].Add(1)
 	}
+	s.given.Add(max(0, min(eventsOfPush, total-first)))
 	return dst
 }
 
@@ -286,6 +215,7 @@ func (s *stock) onePush(dst []pick) []pick {
 	for k := range eventsOfNew {
 		dst = append(dst, pick{i, k})
 	}
+	s.given.Add(eventsOfNew)
 	return dst
 }
 
@@ -295,18 +225,36 @@ const mostTold = 900
 
 var errUsedUp = errors.New("the parcels have got nearly 1,000 events each, beyond which they are not stored: take more with --waybills, or shorter slices")
 
-// setPush gives the next events of four parcels of the set that are still under
-// way: 3, 3, 2 and 2. It gives none when the set is used up.
-func (s *stock) setPush(dst []pick, random *rand.Rand) []pick {
-	share := [...]int{3, 3, 2, 2}
-	var chosen [len(share)]int
-	for n, events := range share {
-		i, ok := s.underWay(random, chosen[:n])
+// shares are how the events of a push are shared out over parcels.
+var (
+	shareOfOne  = []int{1}
+	shareOfFour = []int{3, 3, 2, 2}
+	shareOfTen  = slices.Repeat([]int{1}, eventsOfPush)
+	shareOf40   = slices.Repeat(shareOfFour, 10)
+)
+
+// setPush gives the next events of parcels of the set that are still under way, to
+// each its share. It gives none when the set is used up.
+func (s *stock) setPush(dst []pick, random *rand.Rand, share []int) []pick {
+	first := len(dst)
+	for _, events := range share {
+		i, ok := s.underWay(random, dst[first:])
 		if !ok {
-			return dst[:0]
+			return dst[:first]
 		}
-		chosen[n] = i
 		k := int(s.told[i].Add(uint32(events))) - events
+		for e := range events {
+			dst = append(dst, pick{i, k + e})
+		}
+		s.given.Add(int64(events))
+	}
+	return dst
+}
+
+// knownPush gives ten loaded events of four parcels of the set.
+func (s *stock) knownPush(dst []pick, random *rand.Rand) []pick {
+	for _, events := range shareOfFour {
+		i, k := random.IntN(s.parcels.set), random.IntN(eventsLoaded-events+1)
 		for e := range events {
 			dst = append(dst, pick{i, k + e})
 		}
@@ -314,8 +262,20 @@ func (s *stock) setPush(dst []pick, random *rand.Rand) []pick {
 	return dst
 }
 
-// underWay picks a parcel that can have more events and is none of those.
-func (s *stock) underWay(random *rand.Rand, but []int) (int, bool) {
+// listPush gives all so many events of a parcel that nobody has heard of, as a
+// carrier tells them that tells of the whole journey each time. Such parcels have
+// numbers of their carrier's own.
+func (s *stock) listPush(dst []pick, events int) []pick {
+	i := s.parcels.set + int(s.lists.Add(1)) - 1
+	for k := range events {
+		dst = append(dst, pick{i, k})
+	}
+	s.given.Add(int64(events))
+	return dst
+}
+
+// underWay picks a parcel that can have more events and has none of those.
+func (s *stock) underWay(random *rand.Rand, but []pick) (int, bool) {
 tries:
 	for range 1000 {
 		i := random.IntN(s.parcels.set)
@@ -323,7 +283,7 @@ tries:
 			continue
 		}
 		for _, b := range but {
-			if b == i {
+			if b.parcel == i {
 				continue tries
 			}
 		}

@@ -13,7 +13,7 @@ import (
 
 // Loading tells every event of the set once, whoever asks.
 func TestStockLoad(t *testing.T) {
-	p := newParcels(1234, someDay)
+	p := newParcels(1234, someDay, 0)
 	s := newStock(p)
 	var mu sync.Mutex
 	told := map[pick]int{}
@@ -48,7 +48,7 @@ func TestStockLoad(t *testing.T) {
 // Pushes into the set go on where the parcels' stories stopped, until no parcel
 // can have more.
 func TestStockSetPush(t *testing.T) {
-	p := newParcels(100, someDay)
+	p := newParcels(100, someDay, 0)
 	s := newStock(p)
 	for len(s.load(nil)) > 0 {
 	}
@@ -58,7 +58,7 @@ func TestStockSetPush(t *testing.T) {
 		next[i] = eventsLoaded
 	}
 	pushes := 0
-	for picks := s.setPush(nil, random); len(picks) > 0; picks = s.setPush(picks[:0], random) {
+	for picks := s.setPush(nil, random, shareOfFour); len(picks) > 0; picks = s.setPush(picks[:0], random, shareOfFour) {
 		pushes++
 		parcels := map[int]bool{}
 		for _, e := range picks {
@@ -78,7 +78,7 @@ func TestStockSetPush(t *testing.T) {
 }
 
 func TestStockOnePush(t *testing.T) {
-	s := newStock(newParcels(100, someDay))
+	s := newStock(newParcels(100, someDay, 0))
 	for n := range 3 {
 		picks := s.onePush(nil)
 		if len(picks) != eventsOfPush || picks[0] != (pick{100 + n, 0}) || picks[9] != (pick{100 + n, 9}) {
@@ -141,7 +141,7 @@ func TestDrive(t *testing.T) {
 	t.Run("for a while", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			workers := []worker{&sleeper{takes: 10 * time.Millisecond, left: endless}, &sleeper{takes: 30 * time.Millisecond, left: endless}}
-			sum, took, err := drive(t.Context(), workers, time.Second, nil)
+			sum, took, err := drive(t.Context(), workers, time.Second, unwatched)
 			// The slower one ends its 34th after the second is over: that counts, and so does its time.
 			if err != nil || took != 1020*time.Millisecond || sum.requests != 134 || sum.units != 1340 || sum.bytes != 13400 || sum.errors != 0 {
 				t.Errorf("%+v in %s, %v", sum, took, err)
@@ -158,7 +158,7 @@ func TestDrive(t *testing.T) {
 	t.Run("until nothing is left", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var told int
-			sum, took, err := drive(t.Context(), []worker{&sleeper{takes: time.Minute, left: 3}}, 0, func(n int) { told += n })
+			sum, took, err := drive(t.Context(), []worker{&sleeper{takes: time.Minute, left: 3}}, 0, func(_ time.Time, _ time.Duration, n int, _ error) { told += n })
 			if err != nil || sum.requests != 3 || told != 30 || took != 3*time.Minute {
 				t.Errorf("%d requests, %d told, in %s, %v", sum.requests, told, took, err)
 			}
@@ -166,7 +166,7 @@ func TestDrive(t *testing.T) {
 	})
 	t.Run("errors are counted apart", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			sum, _, _ := drive(t.Context(), []worker{&sleeper{takes: time.Millisecond, left: 100, fails: 4}}, 0, nil)
+			sum, _, _ := drive(t.Context(), []worker{&sleeper{takes: time.Millisecond, left: 100, fails: 4}}, 0, unwatched)
 			if sum.requests != 75 || sum.errors != 25 || sum.latency.TotalCount() != 75 || sum.firstError == nil {
 				t.Errorf("%+v", sum)
 			}
@@ -174,7 +174,7 @@ func TestDrive(t *testing.T) {
 	})
 	t.Run("too many errors end it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			sum, _, _ := drive(t.Context(), []worker{&sleeper{left: endless, fails: 1}}, time.Hour, nil)
+			sum, _, _ := drive(t.Context(), []worker{&sleeper{left: endless, fails: 1}}, time.Hour, unwatched)
 			if sum.errors != tooManyErrors {
 				t.Errorf("%d errors, want %d", sum.errors, tooManyErrors)
 			}
@@ -184,7 +184,7 @@ func TestDrive(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			sum, _, err := drive(ctx, []worker{&sleeper{takes: 300 * time.Millisecond, left: endless}}, time.Hour, nil)
+			sum, _, err := drive(ctx, []worker{&sleeper{takes: 300 * time.Millisecond, left: endless}}, time.Hour, unwatched)
 			if !errors.Is(err, context.DeadlineExceeded) || sum.requests != 4 {
 				t.Errorf("%d requests, %v; want the fourth to be finished", sum.requests, err)
 			}

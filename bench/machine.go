@@ -97,6 +97,16 @@ type Directory struct {
 	Events        int64   `json:"events"`
 	BytesPerEvent float64 `json:"bytes_per_event"`
 	TablePerEvent float64 `json:"table_bytes_per_event"`
+
+	Compacted *Compacted `json:"compacted,omitempty"` // nil was not measured
+}
+
+// Compacted is what the set takes on disk when nothing is left to compact.
+type Compacted struct {
+	Events         int64   `json:"events"`
+	EventsPerTrace float64 `json:"events_per_trace"`
+	PerEvent       float64 `json:"bytes_per_event"`      // tables without the feed
+	FeedPerEvent   float64 `json:"feed_bytes_per_event"` // of this node's memory of what it learned when
 }
 
 // measure adds up the files of a directory that holds so many events.

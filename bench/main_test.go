@@ -1,15 +1,21 @@
 package bench
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -49,30 +55,57 @@ func asChild(role string, args []string) error {
 	if args[0] == "bench" {
 		return ServeBare(ctx, &fasthttp.Server{Name: "small"}, args[2])
 	}
-	if role == "mute" {
-		return fmt.Errorf("no room for %s", args[2])
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	data, listen, check := f.String("data", "", ""), f.String("listen", "", ""), f.Bool("check-config", false, "")
+	for _, name := range []string{"admin-listen", "store.cache", "store.sync-delay"} {
+		f.String(name, "", "")
 	}
-	d := &smallDaemon{role: role, parcels: map[string][]json.RawMessage{}}
-	if err := os.MkdirAll(filepath.Join(args[2], "store"), 0o755); err != nil {
+	f.Bool("query.no-cache", false, "")
+	if err := f.Parse(args[1:]); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(args[2], "store", "OPTIONS-000002"), []byte(someOptions), 0o644); err != nil {
+	switch {
+	case *check:
+		fmt.Println("store:\n  cache: 1MiB # of blocks")
+		return nil
+	case role == "mute":
+		return fmt.Errorf("no room for %s", *data)
+	}
+	return serveSmall(ctx, &smallDaemon{role: role, data: *data, parcels: map[string][]json.RawMessage{}}, *listen)
+}
+
+// serveSmall is the small daemon's life.
+func serveSmall(ctx context.Context, d *smallDaemon, listen string) error {
+	if err := os.MkdirAll(filepath.Join(d.data, "store"), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(args[2], "store", "000001.sst"), make([]byte, 1000), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(d.data, "store", "OPTIONS-000002"), []byte(someOptions), 0o644); err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err := os.WriteFile(filepath.Join(d.data, "store", "000001.sst"), make([]byte, 1000), 0o644); err != nil {
+		return err
+	}
+	// What it knew when it was stopped.
+	if text, err := os.ReadFile(filepath.Join(d.data, "parcels")); err == nil {
+		if err := json.Unmarshal(text, &d.parcels); err != nil {
+			return err
+		}
+	}
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
 	}
 	server := &fasthttp.Server{Name: "small", Handler: d.serve}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	fmt.Fprintf(os.Stderr, "small: listening on http://%s\nsmall: nothing else to say\n", ln.Addr())
+	fmt.Fprintf(os.Stderr, "small: listening on http://%s\nsmall: admin on http://%s\nsmall: nothing else to say\n", ln.Addr(), ln.Addr())
 	<-ctx.Done()
 	ln.Close()
-	return <-served
+	err = <-served
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text, failed := json.Marshal(d.parcels)
+	return errors.Join(err, failed, os.WriteFile(filepath.Join(d.data, "parcels"), text, 0o644))
 }
 
 // someOptions are as Pebble writes them down.
@@ -94,49 +127,96 @@ const someOptions = `[Version]
   filter_policy=rocksdb.BuiltinBloomFilter
 `
 
-// A smallDaemon keeps what is pushed in memory.
+// A smallDaemon keeps what is pushed in memory, and in a file while it is stopped.
 type smallDaemon struct {
-	role string
+	role, data string
 
 	mu      sync.Mutex
 	parcels map[string][]json.RawMessage
-	pushes  atomic.Int64
+	pushes  int
 }
 
 func (d *smallDaemon) serve(ctx *fasthttp.RequestCtx) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ctx.SetContentType("application/json")
-	if ctx.IsPost() {
+	switch path := string(ctx.Path()); {
+	case path == "/metrics":
+		ctx.WriteString("go_gomaxprocs 2\ngo_memstats_mallocs_total 1000\nwaytrace_store_compaction_debt_bytes 5\n")
+	case path == "/compact":
+		ctx.WriteString("{}")
+	case path == "/status":
+		ctx.WriteString(`{"store":{"tables_bytes":160000,"feed_tables_bytes":40000}}`)
+	case path == batchPath:
+		ctx.WriteString(`{"items":[]}`)
+	case strings.HasPrefix(path, "/push/alibaba"):
+		d.list(regexp.MustCompile(`"aliOrderNo":"([^"]+)"`), "traceCode", ctx.PostBody())
+		ctx.WriteString(`{"isSuccess":true,"errorCode":null,"message":""}`)
+	case path == "/push/kuaidi100":
+		d.list(regexp.MustCompile(`"nu":"([^"]+)"`), "statusCode", ctx.PostArgs().Peek("param"))
+		ctx.WriteString(`{"result":true,"returnCode":"200","message":"成功"}`)
+	case ctx.IsPost():
+		d.push(ctx)
+	default:
+		d.show(ctx, filepath.Base(path))
+	}
+}
+
+// push is SF's door.
+func (d *smallDaemon) push(ctx *fasthttp.RequestCtx) {
+	d.pushes++
+	if d.role == "dies" && d.pushes == 100 {
+		fmt.Fprintln(os.Stderr, "small: out of luck")
+		os.Exit(3)
+	}
+	type scan struct{ Mailno, ID string }
+	var scans []scan
+	yes := `{"return_code":"0000","return_msg":"成功"}`
+	if content := ctx.PostArgs().Peek("content"); content != nil {
+		for _, m := range regexp.MustCompile(`mailno="([^"]+)".*? id="([^"]+)"`).FindAllSubmatch(content, -1) {
+			scans = append(scans, scan{string(m[1]), string(m[2])})
+		}
+		yes = "<Response><Head>OK</Head></Response>"
+	} else {
 		var push struct {
-			Body struct{ WaybillRoute []json.RawMessage }
+			Body struct{ WaybillRoute []scan }
 		}
-		n := d.pushes.Add(1)
-		if d.role == "dies" && n == 100 {
-			fmt.Fprintln(os.Stderr, "small: out of luck")
-			os.Exit(3)
-		}
-		if err := json.Unmarshal(ctx.PostBody(), &push); err != nil || d.role == "refuses" && n > 320 && n%7 == 0 {
+		if err := json.Unmarshal(ctx.PostBody(), &push); err != nil || d.role == "refuses" && d.pushes > 320 && d.pushes%7 == 0 {
 			ctx.WriteString(`{"return_code":"1000","return_msg":"系统异常"}`)
 			return
 		}
-		for _, r := range push.Body.WaybillRoute {
-			var route struct{ Mailno string }
-			json.Unmarshal(r, &route)
-			if known := len(d.parcels[route.Mailno]) > 0; d.role != "forgets" || n%5 != 0 || !known {
-				d.parcels[route.Mailno] = append(d.parcels[route.Mailno], r)
-			}
+		scans = push.Body.WaybillRoute
+	}
+	for _, s := range scans {
+		event, known := json.RawMessage(`{"carrier_id":"`+s.ID+`","description":"快件在途"}`), d.parcels[s.Mailno]
+		again := slices.ContainsFunc(known, func(e json.RawMessage) bool { return bytes.Equal(e, event) })
+		if !again && (d.role != "forgets" || d.pushes%5 != 0 || len(known) == 0) {
+			d.parcels[s.Mailno] = append(known, event)
 		}
-		ctx.WriteString(`{"return_code":"0000","return_msg":"成功"}`)
-		return
 	}
-	number := filepath.Base(string(ctx.Path()))
-	ctx.Response.Header.Set("Etag", `W/"`+number+`"`)
+	ctx.WriteString(yes)
+}
+
+// list takes a full list: a number, and something that each of its scans has.
+func (d *smallDaemon) list(number *regexp.Regexp, scan string, text []byte) {
+	if m := number.FindSubmatch(text); m != nil {
+		d.parcels[string(m[1])] = slices.Repeat([]json.RawMessage{[]byte(`{}`)}, bytes.Count(text, []byte(scan)))
+	}
+}
+
+// show answers for one parcel.
+func (d *smallDaemon) show(ctx *fasthttp.RequestCtx, number string) {
+	tag := `W/"` + number + `"`
+	ctx.Response.Header.Set("Etag", tag)
 	ctx.Response.Header.Set("X-Request-Id", "small-1")
-	body, err := json.Marshal(map[string]any{"number": number, "events": d.parcels[number]})
-	if err != nil || len(d.parcels[number]) == 0 {
+	events := d.parcels[number]
+	body, err := json.Marshal(map[string]any{"number": number, "events": events})
+	switch {
+	case err != nil || len(events) == 0:
 		ctx.SetStatusCode(404)
-		return
+	case string(ctx.Request.Header.Peek("If-None-Match")) == tag:
+		ctx.SetStatusCode(304)
+	default:
+		ctx.SetBody(body)
 	}
-	ctx.SetBody(body)
 }

@@ -155,19 +155,24 @@ func withoutSettings(env []string) []string {
 // A transcript keeps the end of what a process said and finds in it where the
 // process listens.
 type transcript struct {
-	address chan string // gets one
+	address, admin chan string // get one each
 
-	mu    sync.Mutex
-	text  []byte
-	found bool
+	mu         sync.Mutex
+	text       []byte
+	found, met bool // the addresses
 }
 
 // lastWords is how much of a transcript is kept.
 const lastWords = 8 << 10
 
-var listening = regexp.MustCompile(`listening on http://([^\s/]+)[^\n]*\n`)
+var (
+	listening = regexp.MustCompile(`listening on http://([^\s/]+)[^\n]*\n`)
+	operating = regexp.MustCompile(`admin on http://([^\s/]+)[^\n]*\n`)
+)
 
-func newTranscript() *transcript { return &transcript{address: make(chan string, 1)} }
+func newTranscript() *transcript {
+	return &transcript{address: make(chan string, 1), admin: make(chan string, 1)}
+}
 
 // Write takes what the process said; it never fails.
 func (t *transcript) Write(p []byte) (int, error) {
@@ -178,6 +183,12 @@ func (t *transcript) Write(p []byte) (int, error) {
 		if m := listening.FindSubmatch(t.text); m != nil {
 			t.found = true
 			t.address <- string(m[1])
+		}
+	}
+	if !t.met {
+		if m := operating.FindSubmatch(t.text); m != nil {
+			t.met = true
+			t.admin <- string(m[1])
 		}
 	}
 	if n := len(t.text); n > lastWords {

@@ -50,7 +50,7 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := ask(c.addr, get(c.addr, "/v1/traces/SF0000000000000")); err != nil || a.Status != 404 {
+	if a, err := ask(at(c.addr), at(c.addr).get("/v1/traces/SF0000000000000")); err != nil || a.Status != 404 {
 		t.Errorf("it answers %d, %v", a.Status, err)
 	}
 	if slices.ContainsFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "WAYTRACE_") }) {

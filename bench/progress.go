@@ -62,6 +62,9 @@ func newStage(out io.Writer, name, unit string, total int64) *stage {
 // add counts n units; any goroutine may.
 func (s *stage) add(n int) { s.count.Add(int64(n)) }
 
+// watch counts what is worth something, as a watcher.
+func (s *stage) watch(_ time.Time, _ time.Duration, units int, _ error) { s.add(units) }
+
 func (s *stage) show() {
 	n := s.count.Load()
 	if s.bar != nil {

@@ -2,11 +2,18 @@ package bench
 
 import (
 	"bytes"
+	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"waytrace/trace"
 )
 
 func TestSpreadOf(t *testing.T) {
@@ -82,56 +89,72 @@ func TestMicros(t *testing.T) {
 	}
 }
 
+var golden = flag.Bool("golden", false, "accept what the cases give now")
+
+// sameAs compares a text with a file of testdata.
+func sameAs(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *golden {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("not what %s has (go test ./bench -args -golden accepts it):\n%s", file, diff)
+	}
+}
+
 // testdata/table.txt is what a person sees.
 func TestWriteTable(t *testing.T) {
-	l := func(p50 float64) Latency {
-		return Latency{Count: 1000, P50: p50, P99: p50 * 4, P999: p50 * 10, Max: p50 * 100}
-	}
-	row := func(name, unit string, rate, p50, body, cpu float64, of *Spread) Row {
-		return Row{Name: name, Unit: unit, Slices: []Slice{{Settled: 0.5}, {Settled: 1.25}, {Settled: 5}}, PerSecond: Spread{rate, rate * 0.9, rate * 1.1}, Latency: l(p50), BodyBytes: body, CPU: cpu, OfLimit: of}
-	}
-	r := &Results{
-		Version: "v0.1.0", Began: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Seconds: 187.4,
-		Settings: Settings{Waybills: 200_000, EventsEach: 8, EventsOfPush: 10, Connections: 64, Pairs: 3, ReadSeconds: 3, WriteSeconds: 5, ZipfExponent: 0.99},
-		Machine: Machine{System: "linux/amd64", Kernel: "6.18.1", CPU: "Some CPU", Cores: 2, GOMAXPROCS: 2, Memory: 24 << 30, Go: "go1.26.8",
-			Disk: "ext4 on /dev/vda", LoadBefore: 0.25},
-		Load: Load{Events: 1_600_000, Seconds: 20, PerSecond: 80_000, Latency: l(2000), Settled: 1.5},
-		Reads: []Row{
-			row("waytrace, any parcel", "requests", 38_120, 1520, 2048.4, 25.5, &Spread{0.31, 0.3, 0.325}),
-			row("waytrace, hot parcels", "requests", 60_000, 900, 2048, 15, &Spread{0.5, 0.45, 0.51}),
-			row("bare handler, same bytes", "requests", 120_000, 450, 2048, 7, nil),
-		},
-		Writes: []Row{
-			row("waytrace, a new parcel a push", "events", 100_000, 6000, 3300, 10, &Spread{0.4, 0.39, 0.41}),
-			row("raw Pebble, same keys", "events", 250_000, 2000, 1780, 0, nil),
-		},
-		Sync:      Latency{Count: 5000, P50: 140, P99: 300, P999: 2000, Max: 21.5e6},
-		Directory: Directory{Bytes: 300e6, TableBytes: 150e6, LogBytes: 149e6, Events: 2_000_000, BytesPerEvent: 150, TablePerEvent: 75},
-		Problems:  []string{},
-		Method:    method,
-	}
+	r := sampleResults()
 	var got bytes.Buffer
 	if err := r.WriteTable(&got); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("testdata", "table.txt")
-	want, err := os.ReadFile(file)
-	if err != nil || got.String() != string(want) {
-		t.Errorf("%v; the table is\n%s\nwant %s:\n%s", err, &got, file, want)
-	}
-	for _, must := range []string{"Closed loop", "coordinated omission is not corrected", "share the cores", "not charged"} {
-		if !strings.Contains(strings.Join(strings.Fields(got.String()), " "), must) {
-			t.Errorf("the table does not say %q", must)
-		}
-	}
+	sameAs(t, "table.txt", got.Bytes())
 
-	r.Problems = []string{"waytrace, any parcel, pair 2: 3 of 100 requests failed, the first with: no"}
+	r.Problems = []string{"hot traces, pair 2: 3 of 100 requests failed, the first with: no"}
+	r.Mode = ModeQuick
 	got.Reset()
 	if err := r.WriteTable(&got); err != nil || r.Valid() {
 		t.Errorf("%v; valid: %t", err, r.Valid())
 	}
-	if s := got.String(); !strings.Contains(s, "INVALID") || !strings.Contains(s, "pair 2") || strings.Contains(s, "no errors") {
-		t.Errorf("a run with errors is reported as\n%s", s)
+	if s := got.String(); !strings.Contains(s, "INVALID") || !strings.Contains(s, "pair 2") || strings.Contains(s, "no errors") || !strings.Contains(s, "QUICK") {
+		t.Errorf("a quick run with errors is reported as\n%s", s)
+	}
+}
+
+// What a run found comes back from its file, and a file of another schema is
+// refused.
+func TestReadResults(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "new", "results.json")
+	want := sampleResults()
+	if err := want.WriteJSON(file); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadResults(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Row{})); diff != "" {
+		t.Errorf("came back as\n%s", diff)
+	}
+	for text, says := range map[string]string{
+		`{"schema":1,"version":"v0.0.9"}`: "schema 1",
+		`{"schema":2,`:                    "unexpected EOF",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadResults(file); !errors.Is(err, trace.ErrInvalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want it invalid and %q said", text, err, says)
+		}
 	}
 }
 

@@ -18,11 +18,18 @@ import (
 // them are delivered by their tenth.
 type parcels struct {
 	set   int
-	began int64 // seconds since 1970; everything happened before
+	began int64  // seconds since 1970; everything happened before
+	first uint64 // where the numbers begin
 }
 
-func newParcels(set int, began time.Time) *parcels {
-	return &parcels{set: set, began: began.Unix()}
+// newParcels makes up parcels. Those of two seeds have hardly ever a number in
+// common; the numbers of seed 0 begin at the beginning.
+func newParcels(set int, began time.Time, seed uint64) *parcels {
+	p := &parcels{set: set, began: began.Unix()}
+	if seed != 0 {
+		p.first = mix(seed) % thirteenDigits
+	}
+	return p
 }
 
 // eventsLoaded is how many events each parcel of the set is loaded with;
@@ -41,13 +48,17 @@ const numberLength = len("SF0000000000000")
 // appendNumber appends the number of parcel i. Neighbours get numbers far
 // apart: parcels that are born together do not lie together on disk.
 func (p *parcels) appendNumber(dst []byte, i int) []byte {
-	const (
-		thirteenDigits = 10_000_000_000_000
-		stride         = 6_180_339_887_499 // no common factor with thirteenDigits, so no two parcels share a number
-	)
-	hi, lo := bits.Mul64(uint64(i)+1, stride)
+	return appendDigits(append(dst, "SF"...), p.digits(i), 13)
+}
+
+const thirteenDigits = 10_000_000_000_000
+
+// digits are the thirteen that tell parcel i from others.
+func (p *parcels) digits(i int) uint64 {
+	const stride = 6_180_339_887_499 // no common factor with thirteenDigits, so no two parcels share a number
+	hi, lo := bits.Mul64((p.first+uint64(i)+1)%thirteenDigits, stride)
 	_, n := bits.Div64(hi, lo, thirteenDigits)
-	return appendDigits(append(dst, "SF"...), n, 13)
+	return n
 }
 
 // A scan is one event as SF tells it.
@@ -62,6 +73,20 @@ type scan struct {
 
 // scan makes up event k of parcel i.
 func (p *parcels) scan(i, k int) scan {
+	switch {
+	case i >= p.set:
+		return p.story(i, k, eventsOfNew)
+	case p.delivered(i):
+		return p.story(i, k, eventsLoaded)
+	}
+	return p.story(i, k, underWay)
+}
+
+// underWay is how many events a parcel has that is never delivered.
+const underWay = 1 << 30
+
+// story makes up event k of parcel i, which is delivered by the last of so many.
+func (p *parcels) story(i, k, end int) scan {
 	parcel := mix(uint64(i))
 	chance := mix(parcel + uint64(k))
 
@@ -74,13 +99,6 @@ func (p *parcels) scan(i, k int) scan {
 	}
 	s.id = uint64(s.at-8*3600)*100_000 + chance>>32%100_000
 
-	end := eventsOfNew
-	if i < p.set {
-		end = 1 << 30
-		if p.delivered(i) {
-			end = eventsLoaded
-		}
-	}
 	// Each three events are a leg between two hubs; the last three are at the place of delivery.
 	from, to := p.stop(parcel, max(k/3-1, 0)), p.stop(parcel, k/3)
 	here := from
@@ -133,9 +151,7 @@ func (p *parcels) appendRoute(dst []byte, i, k int) []byte {
 	dst = append(dst, `","acceptTime":"`...)
 	dst = s.appendTime(dst)
 	dst = append(dst, `","remark":"`...)
-	for _, part := range s.remark {
-		dst = append(dst, part...)
-	}
+	dst = s.appendRemark(dst)
 	dst = append(dst, `","opCode":"`...)
 	dst = append(dst, s.code...)
 	dst = append(dst, `","id":"`...)
@@ -159,16 +175,12 @@ func (p *parcels) appendPush(dst []byte, events []pick) []byte {
 // seals it: its value is what the store keeps.
 func (p *parcels) event(facts *trace.Facts, i, k int) *trace.Event {
 	s := p.scan(i, k)
-	var remark []byte
-	for _, part := range s.remark {
-		remark = append(remark, part...)
-	}
 	e := facts.Event()
 	e.Waybill = trace.Waybill{Number: string(p.appendNumber(nil, i)), Carrier: "sf"}
 	e.Source, e.Code = "sf", s.code
 	e.At = trace.Time{Local: s.at * 1000, Offset: trace.China, Zone: trace.ZoneCarrier, Raw: string(s.appendTime(nil))}
 	e.Place.Address = s.address
-	e.Text = trace.Text{Text: string(remark), Lang: "zh-Hans"}
+	e.Text = trace.Text{Text: string(s.appendRemark(nil)), Lang: "zh-Hans"}
 	e.TextEdits = true
 	e.Pair = pairs[s.code]
 	e.Table = 1
@@ -180,6 +192,13 @@ func (p *parcels) event(facts *trace.Facts, i, k int) *trace.Event {
 
 func (s *scan) appendTime(dst []byte) []byte {
 	return time.Unix(s.at, 0).UTC().AppendFormat(dst, time.DateTime)
+}
+
+func (s *scan) appendRemark(dst []byte) []byte {
+	for _, part := range s.remark {
+		dst = append(dst, part...)
+	}
+	return dst
 }
 
 func (s *scan) appendOrder(dst []byte) []byte {

@@ -15,7 +15,7 @@ var someDay = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 // Pushes are what SF sends: valid JSON of at most ten routes, every value text.
 func TestAppendPush(t *testing.T) {
-	p := newParcels(100, someDay)
+	p := newParcels(100, someDay, 0)
 	s := newStock(p)
 	pushes := 0
 	for picks := s.load(nil); len(picks) > 0; picks = s.load(picks[:0]) {
@@ -54,7 +54,7 @@ func TestAppendPush(t *testing.T) {
 // Every parcel's story holds together: time goes on, nothing follows delivery,
 // all is judged good, and no event is told twice.
 func TestStories(t *testing.T) {
-	p := newParcels(1000, someDay)
+	p := newParcels(1000, someDay, 0)
 	var facts trace.Facts
 	for i := range 1200 {
 		events := 40
@@ -94,7 +94,7 @@ func TestStories(t *testing.T) {
 }
 
 func TestNumbersDiffer(t *testing.T) {
-	p := newParcels(100, someDay)
+	p := newParcels(100, someDay, 0)
 	seen := map[string]bool{}
 	for i := range 300_000 {
 		number := string(p.appendNumber(nil, i))
@@ -108,7 +108,7 @@ func TestNumbersDiffer(t *testing.T) {
 // Stored events must compress as in life: they are neither noise nor the same
 // text over and over.
 func TestTextsCompress(t *testing.T) {
-	p := newParcels(5000, someDay)
+	p := newParcels(5000, someDay, 0)
 	var facts trace.Facts
 	var values []byte
 	for i := range 5000 {

@@ -65,6 +65,7 @@ var house = []floor{
 	}},
 	{"outside", []room{
 		{folder: "bench/calibrate.go", may: "trace store/keys"},
+		{folder: "bench/rivals", may: "trace carriers carriers/sf"},
 		{folder: "bench", may: "trace"},
 	}},
 }
@@ -73,6 +74,8 @@ var house = []floor{
 var fences = []fence{
 	{name: "pebble", path: "github.com/cockroachdb/pebble", only: "store store/storetest bench/calibrate.go"},
 	{name: "kafka-go", path: "github.com/segmentio/kafka-go", only: "relay"},
+	{name: "pgx", path: "github.com/jackc/pgx", only: "bench/rivals"},
+	{name: "go-redis", path: "github.com/redis/go-redis", only: "bench/rivals"},
 	{name: "fasthttp", path: "github.com/valyala/fasthttp", never: "trace store store/keys"},
 	{name: "sonic", path: "github.com/bytedance/sonic", never: "trace store store/keys"},
 }

@@ -37,6 +37,7 @@ type commands struct {
 	Relay      RelayCmd      `cmd:"" help:"Look at what nodes tell each other through Kafka, and let it go on."`
 	Doctor     DoctorCmd     `cmd:"" help:"Look at everything that the settings lead to, and say what would help."`
 	Bench      BenchCmd      `cmd:"" help:"Measure a daemon of its own against what this machine can do."`
+	Import     ImportCmd     `cmd:"" help:"Build the directory of a new node from the history that another system has."`
 	Version    VersionCmd    `cmd:"" help:"Say which version this is."`
 }
 

@@ -12,10 +12,10 @@ named = CC=$(CC)
 endif
 
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-BENCH_WAYBILLS ?= 200000
+BENCH_WAYBILLS ?= 1000000
 FUZZTIME ?= 60s
 
-.PHONY: help run test check golden carrier fuzz bench map hooks cover build clean need prove-kill prove-crash prove-laws \
+.PHONY: help run test check golden carrier fuzz bench bench-quick bench-micro map hooks cover build clean need prove-kill prove-crash prove-laws \
 	prove-kafka prove-kafka-cost kafka kafka-stop cluster cluster-stop cluster-demo real
 
 help:
@@ -51,8 +51,14 @@ fuzz: need ## a minute for every fuzz target (FUZZTIME=60s); finds stay in testd
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || failed="$$failed $$package.$$target"; \
 	done; [ -z "$$failed" ] || { echo "found something:$$failed"; exit 1; }; }
 
-bench: build ## load a daemon of its own over HTTP and measure it (BENCH_WAYBILLS=200000)
+bench: build ## a daemon against what this machine can do, up to 40 minutes: bench/out/report.html (BENCH_WAYBILLS=1000000)
 	@exec bin/waytrace bench --waybills=$(BENCH_WAYBILLS) $(ARGS)
+
+bench-quick: build ## the same in under 3 minutes, with little data: a look, not a measurement
+	@exec bin/waytrace bench --quick --out=bench/out/quick.json --html=bench/out/quick.html $(ARGS)
+
+bench-micro: need ## the Go benchmarks: what one step of a push or a read costs
+	go test -run '^$$' -bench . -benchmem -cpu 1 $$(go list ./... | grep -v /bench)
 
 map: need ## who imports whom, floor by floor
 	@go test -count=1 -v -run '^TestFloors$$' cmd/waytrace/floors_test.go -args -map | grep -v -e '^=== ' -e '^ *--- PASS' -e '^PASS' -e '^ok '

@@ -14,6 +14,7 @@ func reserve(owner *shard, n int) []byte {
 	if err != nil {
 		return make([]byte, n) // a system that limits mappings: then the collector counts it
 	}
+	advise(memory)
 	runtime.AddCleanup(owner, func(memory []byte) { _ = syscall.Munmap(memory) }, memory)
 	return memory
 }

@@ -14,6 +14,7 @@ func reserve(n int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d MiB of memory: %w", n>>20, err)
 	}
+	advise(b)
 	return b, nil
 }
 

@@ -312,6 +312,31 @@ func (s *Store) Checkpoint(dir string) error {
 	return nil
 }
 
+// flushFrom is how much of the log makes a flush worth its while, in bytes: a start
+// reads so much within a tenth of a second.
+const flushFrom = 8 << 20
+
+// Flush writes what is in memory and the log alone into tables, so that the next Open
+// need not read it, and waits for that, but not longer than most. Writes and reads go
+// on.
+func (s *Store) Flush(most time.Duration) {
+	if s.enter() != nil {
+		return
+	}
+	defer s.leave()
+	if s.db.Metrics().WAL.Size < flushFrom {
+		return
+	}
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
+		return // then the log is read
+	}
+	select {
+	case <-flushed:
+	case <-time.After(most):
+	}
+}
+
 // Compact compacts the whole directory, table by table, until ctx ends. Reads and
 // writes go on, slower.
 func (s *Store) Compact(ctx context.Context) error {

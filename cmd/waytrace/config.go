@@ -133,7 +133,7 @@ type QuarantineSettings struct {
 // store is what the settings say of the directory.
 func (c *Config) store(log *slog.Logger) store.Options {
 	return store.Options{
-		CacheSize: sizeOr(c.Store.Cache, shareOfBlocks), HeadsSize: sizeOr(c.Store.Heads, shareOfHeads), MemTableSize: uint64(c.Store.Memtable), Log: log,
+		CacheSize: int64(c.Store.Cache), HeadsSize: int64(c.Store.Heads), MemTableSize: uint64(c.Store.Memtable), Log: log,
 		SyncDelay: c.Store.SyncDelay,
 		FeedAge:   time.Duration(c.Feed.Days) * 24 * time.Hour, FeedSize: int64(c.Feed.MaxSize), OutboxSize: int64(c.Feed.MaxOutbox),
 	}
@@ -144,7 +144,7 @@ func (c *Config) answers() *query.Cache {
 	if c.Query.NoCache {
 		return nil
 	}
-	return query.NewCache(sizeOr(c.Query.Cache, shareOfAnswers))
+	return query.NewCache(int64(c.Query.Cache))
 }
 
 // Keys is the path of the keys file.
@@ -200,6 +200,7 @@ func (s *ServeCmd) Run(ctx context.Context, std *streams) error {
 	if err := s.Config.Check(); err != nil {
 		return err
 	}
+	s.Config.shareMemory()
 	if s.CheckConfig {
 		fmt.Fprint(std.out, s.Config.String())
 		for _, doubt := range s.Config.doubts() {
@@ -208,6 +209,7 @@ func (s *ServeCmd) Run(ctx context.Context, std *streams) error {
 		fmt.Fprintln(std.err, "config is good")
 		return nil
 	}
+	shareCores()
 	return serve(ctx, &s.Config, s.Config.Logger(std.err), std.err)
 }
 

@@ -58,7 +58,8 @@ func (d *daemon) onStop(name string, run func() error) {
 // How long the parts of stopping may take: less than ten seconds in all, or
 // whoever stopped us loses patience.
 const (
-	drainLimit = 3 * time.Second // both listeners together
+	flushLimit = 1500 * time.Millisecond // while requests are still answered
+	drainLimit = 3 * time.Second         // both listeners together
 	closeLimit = 5 * time.Second
 	settle     = 500 * time.Millisecond // for connections to be closed behind an answer
 )
@@ -162,6 +163,12 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	// The last step is the first undone: what is to end is told to begin with.
 	d.onStop("compactions", func() error { s.Quiet(); return nil })
+	d.onStop("log", func() error {
+		// The next start reads the log: what is in tables by then it need not read.
+		s.Flush(flushLimit)
+		d.drainBy = time.Now().Add(drainLimit)
+		return nil
+	})
 	d.onStop("ready", func() error { d.draining.Store(true); return nil })
 	d.greet(known, keys)
 	return nil

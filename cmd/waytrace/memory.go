@@ -15,12 +15,16 @@ const (
 	shareOfAnswers = 8
 )
 
-// sizeOr is a size of the settings, or where that is 0 a share of the memory.
-func sizeOr(s Size, share int64) int64 {
-	if s > 0 {
-		return int64(s)
+// shareMemory sets the sizes of caches that the settings leave open, in whole MiB.
+func (c *Config) shareMemory() {
+	for _, cache := range []struct {
+		size  *Size
+		share int64
+	}{{&c.Store.Cache, shareOfBlocks}, {&c.Store.Heads, shareOfHeads}, {&c.Query.Cache, shareOfAnswers}} {
+		if *cache.size == 0 {
+			*cache.size = Size(max(memory()/cache.share, 32<<20) >> 20 << 20)
+		}
 	}
-	return max(memory()/share, 32<<20)
 }
 
 // memory is how many bytes the process may use: what its control group allows, or

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package query
+
+func advise([]byte) {}

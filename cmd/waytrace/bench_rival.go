@@ -20,7 +20,9 @@ kind of server, so that the same load can be put on both.
 
 Example:
 
-	bench/rivals/rivals.sh /var/tmp sh -c 'waytrace bench rival postgres --at "$POSTGRES" --listen 127.0.0.1:8090'`
+	waytrace bench rival postgres --at "$POSTGRES" --listen 127.0.0.1:8090
+
+where bench/rivals/rivals.sh DIR COMMAND starts both databases and sets POSTGRES and REDIS.`
 }
 
 // Run serves until it is stopped.

@@ -359,7 +359,17 @@ func TestCloneFromWhoStops(t *testing.T) {
 		defer close(stopped)
 		r.close(t)
 	}()
-	time.Sleep(100 * time.Millisecond)
+	// What is read before the daemon has begun to leave may be all of it.
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		open, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			break
+		}
+		open.Close()
+		if time.Now().After(end) {
+			t.Fatal("the daemon takes connections still")
+		}
+	}
 	rest, err := io.ReadAll(c)
 	if tail := string(rest[max(0, len(rest)-300):]); err != nil || !strings.Contains(tail, `"code":"stopping"`) {
 		t.Errorf("it ends with %q, %v", tail, err)

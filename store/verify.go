@@ -155,7 +155,8 @@ func verify(r pebble.Reader, progress func(Verified) bool) (done Verified, err e
 
 func (v *verification) find(w trace.Waybill, format string, args ...any) {
 	if v.done.Findings++; len(v.done.Found) < maxFindings {
-		v.done.Found = append(v.done.Found, Finding{w.Number, w.Carrier, fmt.Sprintf(format, args...)})
+		// What was read of the feed lies in the database's memory.
+		v.done.Found = append(v.done.Found, Finding{strings.Clone(w.Number), strings.Clone(w.Carrier), fmt.Sprintf(format, args...)})
 	}
 }
 

@@ -5,8 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"waytrace/store/keys"
-	"waytrace/trace"
 )
 
 // known is a Bloom filter of all numbers that have a head: what is not in it is not in
@@ -101,31 +102,86 @@ next:
 func (k *known) lacks(hash uint64) bool { return k.complete.Load() && !k.has(hash) }
 
 // learn adds all numbers that are in the database, a stretch at a time and resting as
-// long as it works, until it is through or the store closes.
+// long as it works, until it is through or the store closes. Where the table of heads
+// has room it puts in what it passes.
 func (s *Store) learn() {
 	defer close(s.learned)
-	const stretch = 4096
+	const stretch = 1 << 14
 	from := []byte{keys.KindWaybill}
 	rest := time.NewTimer(0)
 	defer rest.Stop()
-	for found := make([]trace.Waybill, 0, stretch); ; found = found[:0] {
+	for {
 		select {
 		case <-s.closing:
 			return
 		case <-rest.C:
 		}
 		began := time.Now()
-		if err := s.headsFrom(&from, stretch, &found); err != nil {
+		more, err := s.learnFrom(&from, stretch)
+		if err != nil {
 			s.log.Warn("store: the filter of known numbers is not filled, unknown ones take longer", "err", err)
 			return
 		}
-		for _, w := range found {
-			s.known.add(s.stamps.hash(w.Number))
-		}
-		if len(found) < stretch {
+		if !more {
 			s.known.complete.Store(true)
 			return
 		}
 		rest.Reset(time.Since(began))
 	}
+}
+
+// learnFrom adds so many numbers, and moves from behind them; more is false where
+// there are no others.
+func (s *Store) learnFrom(from *[]byte, most int) (more bool, err error) {
+	if err := s.enter(); err != nil {
+		return false, err
+	}
+	defer s.leave()
+	// A number whose stamp has moved since may have another head than the iterator has.
+	before := s.stamps.all()
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: *from, UpperBound: keys.End(nil, []byte{keys.KindWaybill})})
+	if err != nil {
+		return false, err
+	}
+	defer it.Close()
+	var number string
+	var list []byte
+	seen, full := 0, s.heads.ring == nil
+	keep := func() {
+		if len(list) == 0 || full {
+			return
+		}
+		hash := s.stamps.hash(number)
+		full = s.heads.ring.fill(hash, number, list, func() bool { return s.stamps.same(hash, before) })
+	}
+	for ok := it.First(); ok; {
+		k, err := keys.Parse(it.Key())
+		if err != nil {
+			return false, err
+		}
+		if k.IsEvent { // past all events of the number
+			ok = it.NextPrefix()
+			continue
+		}
+		if k.Waybill.Number != number {
+			keep()
+			if seen == most {
+				*from = append((*from)[:0], it.Key()...)
+				return true, it.Error()
+			}
+			number, list = k.Waybill.Number, list[:0]
+			s.known.add(s.stamps.hash(number))
+			seen++
+		}
+		if !full {
+			value, err := it.ValueAndErr()
+			if err != nil {
+				return false, err
+			}
+			list = appendHead(list, k.Waybill.Carrier, value)
+		}
+		ok = it.Next()
+	}
+	keep()
+	return false, it.Error()
 }

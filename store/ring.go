@@ -105,6 +105,21 @@ func (r *ring) put(hash uint64, key string, value []byte) {
 	s.append(hash, key, value)
 }
 
+// fill sets the value of a key that has none, unless may says no: it is asked under the
+// key's lock. Nothing that is there makes room for it; full reports that there was none.
+func (r *ring) fill(hash uint64, key string, value []byte, may func() bool) (full bool) {
+	s := r.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full(recordSize(len(key), len(value))) {
+		return true
+	}
+	if s.find(hash, key) < 0 && may() {
+		s.append(hash, key, value)
+	}
+	return false
+}
+
 // drop forgets a key.
 func (r *ring) drop(hash uint64, key string) {
 	s := r.shard(hash)

@@ -40,6 +40,21 @@ func (s *stamps) begin(hash uint64) (cell uint32) {
 // it nobody knows.
 func (s *stamps) land(cell uint32) { s.cells[cell].Add(^uint32(0)) }
 
+// all are the cells as they are.
+func (s *stamps) all() []uint32 {
+	cells := make([]uint32, len(s.cells))
+	for i := range cells {
+		cells[i] = s.cells[i].Load()
+	}
+	return cells
+}
+
+// same reports whether a number's cell is as it was, and no batch was under way then.
+func (s *stamps) same(hash uint64, before []uint32) bool {
+	cell := hash % stampCells
+	return before[cell]&(1<<stampUnderWay-1) == 0 && s.cells[cell].Load() == before[cell]
+}
+
 // Stamp is another one after every change of what is known of a number; it moves
 // before the first reader can see the change. settled is false while a change is
 // not yet synced. What was read between two calls that gave the same stamp, both

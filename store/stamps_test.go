@@ -115,3 +115,43 @@ func TestKnownAfterOpening(t *testing.T) {
 		t.Error("four numbers that were never heard are known")
 	}
 }
+
+// The scan after opening puts heads into the table too, and the writer goes on from
+// them as from those of the disk.
+func TestHeadsAfterOpening(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	push(t, s, scan("SF7444400031887", "50", trace.PickedUp, 1), scan("YT1234567890123", "50", trace.PickedUp, 2))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("data", Options{FS: fs, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	<-s.learned
+	if _, n := s.heads.size(); n != 2 {
+		t.Errorf("the table holds %d numbers, want 2", n)
+	}
+	if fresh := push(t, s, scan("SF7444400031887", "50", trace.PickedUp, 1), scan("SF7444400031887", "80", trace.Delivered, 3)); fresh != 1 {
+		t.Errorf("a repeat and an event brought %d events, want 1", fresh)
+	}
+	mustAgree(t, s)
+}
+
+// What has changed since the scan looked is not put in as it was.
+func TestScanIsNotBelievedOverAChange(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	hash := s.stamps.hash("SF7444400031887")
+	before := s.stamps.all()
+	cell := s.stamps.begin(hash)
+	if s.stamps.same(hash, before) {
+		t.Error("a number is as it was though a batch changes it")
+	}
+	during := s.stamps.all()
+	s.stamps.land(cell)
+	if s.stamps.same(hash, before) || s.stamps.same(hash, during) {
+		t.Error("a number is as it was though a batch has changed it")
+	}
+}

@@ -41,7 +41,7 @@ func FuzzTicks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b float64) {
 		least, most := min(a, b), max(a, b)
 		if !(least >= 1e-9 && most <= 1e15) || most > least && most-least < least*1e-6 {
-			t.Skip()
+			return // no chart has such an axis
 		}
 		for _, s := range []scale{linear, decades} {
 			ticks := s.ticks(least, most, 5)

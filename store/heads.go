@@ -2,12 +2,8 @@ package store
 
 import (
 	"encoding/binary"
-	"fmt"
 	"sync/atomic"
 
-	"github.com/cockroachdb/pebble/v2"
-
-	"waytrace/store/keys"
 	"waytrace/trace"
 )
 
@@ -110,30 +106,18 @@ func (s *Store) listOf(dst []byte, hash uint64, number string) ([]byte, error) {
 
 // readList appends the list of a number's heads as the database has them.
 func (s *Store) readList(dst []byte, number string) ([]byte, error) {
-	prefix := keys.Heads(make([]byte, 0, 64), number)
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: prefix, UpperBound: keys.End(make([]byte, 0, 64), prefix),
-		KeyTypes: pebble.IterKeyTypePointsOnly, UseL6Filters: true,
-	})
+	l := lookups.Get().(*lookup)
+	defer lookups.Put(l)
+	it, err := s.iterate(l)
 	if err != nil {
-		return dst, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
+		return dst, err
 	}
 	defer it.Close()
-	for ok := it.SeekPrefixGE(prefix); ok; ok = it.Next() {
-		k, err := keys.Parse(it.Key())
-		if err != nil {
-			return dst, err
-		}
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return dst, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
-		}
-		dst = appendHead(dst, k.Waybill.Carrier, value)
-	}
-	if err := it.Error(); err != nil {
-		return dst, fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
-	}
-	return dst, nil
+	err = eachHeadOf(it, l, number, func(carrier, head []byte) error {
+		dst = appendHead(dst, string(carrier), head)
+		return nil
+	})
+	return dst, err
 }
 
 // readTable reads the head of a number out of the table, as readHeads does out of the

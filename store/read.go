@@ -146,24 +146,33 @@ func (s *Store) readRecords(t *trace.Trace) error {
 // the iterator behind them.
 func readHeads(it *pebble.Iterator, l *lookup, t *trace.Trace, number, carrier string) error {
 	c := choice{t: t, number: number, carrier: carrier}
+	if err := eachHeadOf(it, l, number, c.take); err != nil {
+		return err
+	}
+	return c.end()
+}
+
+// eachHeadOf calls take for each head of a number, in byte order of the carriers; both
+// are borrowed until it returns. The iterator stands behind the heads then.
+func eachHeadOf(it *pebble.Iterator, l *lookup, number string, take func(carrier, head []byte) error) error {
 	l.key = keys.Heads(l.key[:0], number)
 	for ok := it.SeekPrefixGE(l.key); ok; ok = it.Next() {
-		of, is := bytes.CutPrefix(it.Key(), l.key)
+		carrier, is := bytes.CutPrefix(it.Key(), l.key)
 		if !is {
 			break
 		}
-		value, err := it.ValueAndErr()
+		head, err := it.ValueAndErr()
 		if err != nil {
 			return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 		}
-		if err := c.take(of, value); err != nil {
+		if err := take(carrier, head); err != nil {
 			return err
 		}
 	}
 	if err := it.Error(); err != nil {
 		return fmt.Errorf("%w (%w)", trace.ErrUnavailable, err)
 	}
-	return c.end()
+	return nil
 }
 
 // A choice finds the head that is meant among all of a number, and names the others

@@ -69,7 +69,7 @@ func TestStamps(t *testing.T) {
 // What a failed write would have changed is never settled again, and the table of heads
 // is not asked any more.
 func TestFailedWriteNeverSettles(t *testing.T) {
-	s := open(t, nil)
+	s := open(t, vfs.NewMem())
 	number := "SF7444400031887"
 	push(t, s, scan(number, "50", trace.PickedUp, 1))
 	cell := s.stamps.begin(s.stamps.hash(number))

@@ -110,7 +110,7 @@ func TestBatchRefusals(t *testing.T) {
 	} {
 		w := d.ask(http.MethodPost, "/v1/traces/batch"+c.query, c.body)
 		got := object(t, w.body)
-		if w.StatusCode != http.StatusBadRequest || got["Code"] != c.code || got["Field"] != c.field || got["Detail"] == "" {
+		if w.StatusCode != http.StatusBadRequest || got["code"] != c.code || text(got, "field") != c.field || text(got, "detail") == "" {
 			t.Errorf("%.80s with %s: %d %s, want 400 %s on field %q", c.body, c.query, w.StatusCode, w.body, c.code, c.field)
 		}
 	}

@@ -29,6 +29,10 @@ import (
 //
 // What the index does not point at is dead, and is passed over when the tail comes by.
 // Bodies are copied out under the shard's lock, so that any entry may go at any time.
+//
+// Of what a read of any number takes, most is waiting for memory that nobody has touched
+// for long: a slot, then the entry. So the processor is told of each as soon as it is
+// known where it is (prefetch), and a slot says how long its entry is.
 type Cache struct {
 	seed   maphash.Seed
 	shards []shard
@@ -38,7 +42,7 @@ type Cache struct {
 type shard struct {
 	mu    sync.Mutex
 	ring  []byte
-	index []byte // slots of hash and place+1, 32 bits each; 0 is none
+	index []byte // slots of hash, lines and place+1, of 32, 7 and 25 bits; 0 is none
 
 	head, tail, used int // within the ring, in bytes
 	entries          int
@@ -75,6 +79,12 @@ const (
 	// maxAgain is how many entries may go round again to make room for one: whoever fills
 	// does not pay for all that others asked for.
 	maxAgain = 8
+
+	slotSize  = 8
+	placeBits = 25 // so that a shard has up to 256 MiB
+	mostLines = 1<<(32-placeBits) - 1
+	cacheLine = 64
+	mostOf    = 1 << placeBits * entryAlign
 )
 
 var order = binary.LittleEndian
@@ -87,7 +97,7 @@ func NewCache(size int64) *Cache {
 	}
 	const most = 256 // shards
 	n := 1
-	for n < most && int64(n)*2*leastOf <= size {
+	for n < most && int64(n)*2*leastOf <= size || size/int64(n) > mostOf {
 		n *= 2
 	}
 	each := int(size) / n &^ 4095
@@ -97,7 +107,7 @@ func NewCache(size int64) *Cache {
 	for i := range c.shards {
 		s := &c.shards[i]
 		of := memory[i*each : (i+1)*each : (i+1)*each]
-		s.index, s.ring = of[:slots*8:slots*8], of[slots*8:]
+		s.index, s.ring = of[:slots*slotSize:slots*slotSize], of[slots*slotSize:]
 	}
 	shown.Store(c)
 	return c
@@ -121,6 +131,8 @@ func (k *key) set(c *Cache, v *trace.Variant, number string) bool {
 	}
 	k.n = len(append(append(b, v.Account...), number...))
 	k.hash = maphash.Bytes(c.seed, k.bytes())
+	s := c.shard(k)
+	prefetch(&s.index[k.short()&s.mask()*slotSize], 1)
 	return true
 }
 
@@ -133,13 +145,13 @@ func (c *Cache) tag(k *key, stamp uint32) (tag [tagSize]byte, ok bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.find(k)
+	e := s.find(k, false)
 	if e == nil || order.Uint32(e[atStamp:]) != stamp {
 		s.misses++
 		return tag, false
 	}
 	s.hits++
-	e[atAsked] = 1
+	touch(e)
 	return [tagSize]byte(e[atTag:]), true
 }
 
@@ -147,14 +159,14 @@ func (c *Cache) tag(k *key, stamp uint32) (tag [tagSize]byte, ok bool) {
 func (c *Cache) get(dst []byte, k *key, stamp uint32) (body []byte, tag [tagSize]byte, ok bool) {
 	s := c.shard(k)
 	s.mu.Lock()
-	e := s.find(k)
+	e := s.find(k, true)
 	if e == nil || order.Uint32(e[atStamp:]) != stamp || order.Uint32(e[atBody:]) == 0 {
 		s.misses++
 		s.mu.Unlock()
 		return dst, tag, false
 	}
 	s.hits++
-	e[atAsked] = 1
+	touch(e)
 	from := aligned(atRest + int(e[atKey]))
 	dst = append(dst, e[from:from+int(order.Uint32(e[atBody:]))]...)
 	tag = [tagSize]byte(e[atTag:])
@@ -172,7 +184,7 @@ func (c *Cache) put(k *key, stamp uint32, tag, body []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.find(k); e != nil {
+	if e := s.find(k, false); e != nil {
 		if order.Uint32(e[atStamp:]) == stamp && (len(body) == 0 || order.Uint32(e[atBody:]) > 0) {
 			return // somebody else was faster
 		}
@@ -195,22 +207,30 @@ func aligned(n int) int { return (n + entryAlign - 1) &^ (entryAlign - 1) }
 // short is the hash that the index has.
 func (k *key) short() uint32 { return uint32(k.hash >> 32) }
 
-// mask makes a slot's number out of any.
-func (s *shard) mask() uint32 { return uint32(len(s.index)/8 - 1) }
+// touch notes that an entry was asked for.
+func touch(e []byte) {
+	if e[atAsked] == 0 { // what is not written to stays in the other processors' caches
+		e[atAsked] = 1
+	}
+}
 
-func (s *shard) slot(i uint32) (hash uint32, place int) {
-	v := order.Uint64(s.index[i*8:])
-	return uint32(v >> 32), (int(uint32(v)) - 1) * entryAlign
+// mask makes a slot's number out of any.
+func (s *shard) mask() uint32 { return uint32(len(s.index)/slotSize - 1) }
+
+func (s *shard) slot(i uint32) (hash uint32, place, lines int) {
+	v := order.Uint64(s.index[i*slotSize:])
+	at := uint32(v)
+	return uint32(v >> 32), (int(at&(1<<placeBits-1)) - 1) * entryAlign, int(at >> placeBits)
 }
 
 // none is the place of an empty slot.
 const none = -entryAlign
 
-// find gives the entry of a key, or nil.
-func (s *shard) find(k *key) []byte {
+// find gives the entry of a key, or nil; of its body more will be read where whole is true.
+func (s *shard) find(k *key, whole bool) []byte {
 	mask, short := s.mask(), k.short()
 	for i := short & mask; ; i = (i + 1) & mask {
-		hash, place := s.slot(i)
+		hash, place, lines := s.slot(i)
 		if place == none {
 			return nil
 		}
@@ -218,6 +238,9 @@ func (s *shard) find(k *key) []byte {
 			continue
 		}
 		e := s.ring[place:]
+		if whole {
+			prefetch(&e[0], lines)
+		}
 		if n := int(e[atKey]); bytes.Equal(e[atRest:atRest+n], k.bytes()) {
 			return e
 		}
@@ -232,7 +255,7 @@ func (s *shard) place(e []byte) int { return cap(s.ring) - cap(e) }
 func (s *shard) slotOf(e []byte) (slot uint32, ok bool) {
 	mask, hash, at := s.mask(), order.Uint32(e[atHash:]), s.place(e)
 	for i := hash & mask; ; i = (i + 1) & mask {
-		switch _, place := s.slot(i); place {
+		switch _, place, _ := s.slot(i); place {
 		case at:
 			return i, true
 		case none:
@@ -246,7 +269,7 @@ func (s *shard) remember(e []byte) {
 	mask, hash := s.mask(), order.Uint32(e[atHash:])
 	i := hash & mask
 	for {
-		if _, place := s.slot(i); place == none {
+		if _, place, _ := s.slot(i); place == none {
 			break
 		}
 		i = (i + 1) & mask
@@ -256,7 +279,8 @@ func (s *shard) remember(e []byte) {
 }
 
 func (s *shard) point(slot uint32, e []byte) {
-	order.PutUint64(s.index[slot*8:], uint64(order.Uint32(e[atHash:]))<<32|uint64(s.place(e)/entryAlign+1))
+	lines := min((int(order.Uint32(e[atSize:]))+cacheLine-1)/cacheLine, mostLines)
+	order.PutUint64(s.index[slot*slotSize:], uint64(order.Uint32(e[atHash:]))<<32|uint64(lines)<<placeBits|uint64(s.place(e)/entryAlign+1))
 }
 
 // forget empties a slot and moves those behind it up, so that no search stops short of
@@ -267,16 +291,16 @@ func (s *shard) forget(slot uint32, ok bool) {
 	}
 	mask := s.mask()
 	for i := (slot + 1) & mask; ; i = (i + 1) & mask {
-		hash, place := s.slot(i)
+		hash, place, _ := s.slot(i)
 		if place == none {
 			break
 		}
 		if (i-hash&mask)&mask >= (i-slot)&mask { // its search begins at the empty one or before
-			copy(s.index[slot*8:][:8], s.index[i*8:][:8])
+			copy(s.index[slot*slotSize:][:slotSize], s.index[i*slotSize:][:slotSize])
 			slot = i
 		}
 	}
-	clear(s.index[slot*8:][:8])
+	clear(s.index[slot*slotSize:][:slotSize])
 	s.entries--
 }
 
@@ -284,7 +308,7 @@ func (s *shard) forget(slot uint32, ok bool) {
 func (s *shard) room(size int) []byte {
 	again := maxAgain
 	for {
-		if s.entries < len(s.index)/8*3/4 {
+		if s.entries < len(s.index)/slotSize*3/4 {
 			if e := s.take(size); e != nil {
 				return e
 			}

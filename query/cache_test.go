@@ -43,9 +43,14 @@ func (s *shard) sound(t *testing.T) {
 		t.Fatalf("the entries end at %d, the head is %d", at, s.head)
 	}
 	slots := 0
-	for i := range uint32(len(s.index) / 8) {
-		if _, place := s.slot(i); place != none {
-			slots++
+	for i := range uint32(len(s.index) / slotSize) {
+		_, place, lines := s.slot(i)
+		if place == none {
+			continue
+		}
+		slots++
+		if size := int(order.Uint32(s.ring[place:])); lines*cacheLine < min(size, mostLines*cacheLine) {
+			t.Fatalf("the slot of an entry of %d bytes says %d lines", size, lines)
 		}
 	}
 	if alive != s.entries || slots != s.entries {

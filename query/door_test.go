@@ -24,9 +24,6 @@ type door struct {
 	client http.Client
 }
 
-// problem is what a refusal is told as here; the daemon has its own words.
-type problem struct{ Code, Field, Detail string }
-
 func open(t testing.TB, from Store) *door { return openAll(t, Answers{From: from}) }
 
 func openAll(t testing.TB, answers Answers) *door {
@@ -88,14 +85,11 @@ func tell(ctx *fasthttp.RequestCtx, err error) {
 	case errors.Is(err, trace.ErrUnavailable):
 		status = http.StatusServiceUnavailable
 	}
-	told := problem{Detail: err.Error()}
-	if p := (*trace.Problem)(nil); errors.As(err, &p) {
-		told = problem{p.Code, p.Field, p.Detail}
-	}
-	body, _ := json.Marshal(told)
+	told := &trace.Problem{Detail: err.Error()}
+	errors.As(err, &told)
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/problem+json")
-	ctx.SetBody(body)
+	ctx.SetBody(told.AppendJSON(nil, status, http.StatusText(status)))
 }
 
 // answer is a response with its body read.
@@ -148,6 +142,12 @@ func object(t testing.TB, body string) (o map[string]any) {
 		t.Fatalf("%v in %s", err, body)
 	}
 	return o
+}
+
+// text is a member of an object; "" where there is none, or it is no text.
+func text(o map[string]any, name string) string {
+	s, _ := o[name].(string)
+	return s
 }
 
 // dig follows names and indices into JSON; what is not there is nil.

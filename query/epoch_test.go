@@ -67,7 +67,7 @@ func TestEpochsAndWhatWasTakenBack(t *testing.T) {
 	}
 	for query, code := range map[string]string{"?epoch=3": "not_found", "?epoch=0": "invalid_parameter", "?epoch=-1": "invalid_parameter",
 		"?epoch=x": "invalid_parameter", "?include=retracted,": "invalid_parameter", "?include=": "invalid_parameter"} {
-		if got := dig(object(t, d.get("/v1/traces/AGAIN-1"+query).body), "Code"); got != code {
+		if got := dig(object(t, d.get("/v1/traces/AGAIN-1"+query).body), "code"); got != code {
 			t.Errorf("%s: %v, want %s", query, got, code)
 		}
 	}

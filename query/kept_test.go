@@ -35,6 +35,8 @@ func (m *moved) Trace(dst *trace.Trace, number, carrier string, want trace.Want)
 
 func (m *moved) Stamp(string) (uint32, bool) { return m.stamp, !m.unready }
 
+func (m *moved) Lacks(string) bool { return false }
+
 // keeping is a store of one number, and its doors with a cache.
 func keeping(t *testing.T) (*moved, *door) {
 	t.Helper()
@@ -215,6 +217,8 @@ func (f *flow) Stamp(number string) (uint32, bool) {
 	v := f.parcels[number[len(number)-1]-'0'].stamp.Load()
 	return v >> 1, v&1 == 0
 }
+
+func (f *flow) Lacks(string) bool { return false }
 
 func (f *flow) Waybills(string, string) ([]trace.Waybill, error) { return nil, nil }
 

@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
@@ -49,6 +50,9 @@ type Store interface {
 	// settled, is synced, and may be shown for as long as Stamp gives that one. number
 	// is canonical, and borrowed.
 	Stamp(number string) (stamp uint32, settled bool)
+	// Lacks reports whether a number is certainly not known; false says nothing. number is
+	// canonical, and borrowed.
+	Lacks(number string) bool
 }
 
 // Answers are the doors that read. Each method answers in full or returns an
@@ -97,6 +101,11 @@ func (a Answers) one(ctx *fasthttp.RequestCtx, who trace.Asker, number string, e
 		}
 		a.seek(&k, &q.Variant, number)
 		if a.again(ctx, &k, count) {
+			return nil
+		}
+		if a.From.Lacks(number) {
+			nothing(ctx, number)
+			count.notFound.Inc()
 			return nil
 		}
 	}
@@ -212,8 +221,23 @@ func (a Answers) read(t *trace.Trace, w trace.Waybill, others []string, want tra
 	case w.Carrier != "":
 		return trace.Problemf(trace.ErrNotFound, "not_found", "no waybill %s of carrier %s is known here", w.Number, w.Carrier)
 	}
-	// What a number that is asked for too early costs, or one that is guessed.
-	return &trace.Problem{Kind: trace.ErrNotFound, Code: "not_found", Detail: "no waybill " + w.Number + " is known here"}
+	return &trace.Problem{Kind: trace.ErrNotFound, Code: "not_found", Detail: string(appendUnknown(nil, w.Number))}
+}
+
+// nothing answers that a number is not known, as a refusal with the error of read does,
+// and takes no memory: it is what everybody hears who asks too early, or guesses.
+func nothing(ctx *fasthttp.RequestCtx, number string) {
+	const status = fasthttp.StatusNotFound
+	var room [2 * trace.MaxNumber]byte
+	detail := appendUnknown(room[:0], number)
+	p := trace.Problem{Code: "not_found", Detail: unsafe.String(unsafe.SliceData(detail), len(detail))}
+	ctx.SetStatusCode(status)
+	ctx.Response.Header.SetContentType("application/problem+json")
+	ctx.Response.SwapBody(p.AppendJSON(page(ctx), status, fasthttp.StatusMessage(status)))
+}
+
+func appendUnknown(b []byte, number string) []byte {
+	return append(append(append(b, "no waybill "...), number...), " is known here"...)
 }
 
 // broken is an error of the store's that the asker did not cause. A stored value

@@ -169,7 +169,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		w := d.get(c.target)
 		got := object(t, w.body)
-		if w.StatusCode != c.status || got["Code"] != c.code || got["Field"] != c.field || got["Detail"] == "" {
+		if w.StatusCode != c.status || got["code"] != c.code || text(got, "field") != c.field || text(got, "detail") == "" {
 			t.Errorf("GET %.80s: %d %s, want %d %s on field %q", c.target, w.StatusCode, w.body, c.status, c.code, c.field)
 		}
 		if len(w.body) > 400 {
@@ -180,7 +180,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	const clear = "longer than 50 characters; a number has 4 to 50 characters once blanks are removed"
-	if got := object(t, d.get("/v1/traces/"+long).body)["Detail"]; got != clear {
+	if got := object(t, d.get("/v1/traces/"+long).body)["detail"]; got != clear {
 		t.Errorf("detail of a number too long: got %q, want %q", got, clear)
 	}
 }
@@ -257,7 +257,7 @@ func TestTroubleBelow(t *testing.T) {
 		},
 	})
 	for _, target := range []string{"/v1/traces?reference=x", "/v1/references/x", "/v1/references/none"} {
-		if w := stale.get(target); w.StatusCode != http.StatusNotFound || object(t, w.body)["Code"] != "not_found" {
+		if w := stale.get(target); w.StatusCode != http.StatusNotFound || object(t, w.body)["code"] != "not_found" {
 			t.Errorf("GET %s: %d %s, want 404", target, w.StatusCode, w.body)
 		}
 	}

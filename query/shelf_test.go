@@ -31,6 +31,9 @@ func (f fake) Stamp(number string) (uint32, bool) {
 	return f.stamp(number)
 }
 
+// Lacks is what a store says that is still looking what it has.
+func (f fake) Lacks(string) bool { return false }
+
 // shelf holds waybills as a store would: heads and events in their stored forms.
 type shelf map[trace.Waybill]*parcel
 
@@ -126,6 +129,16 @@ func (s shelf) Stamp(number string) (stamp uint32, settled bool) {
 		}
 	}
 	return stamp, true
+}
+
+// Lacks is Store's; a shelf knows what it has.
+func (s shelf) Lacks(number string) bool {
+	for w := range s {
+		if w.Number == number {
+			return false
+		}
+	}
+	return true
 }
 
 // Waybills is Store's, in whatever order the map has.

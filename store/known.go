@@ -101,6 +101,11 @@ next:
 // lacks reports whether there is certainly no head of a number.
 func (k *known) lacks(hash uint64) bool { return k.complete.Load() && !k.has(hash) }
 
+// Lacks reports whether there is certainly nothing of a number. It says false while the
+// store has not yet seen all that it has after opening, and of one number in 200 that is
+// not known. number is canonical, and borrowed.
+func (s *Store) Lacks(number string) bool { return s.known.lacks(s.stamps.hash(number)) }
+
 // learn adds all numbers that are in the database, a stretch at a time and resting as
 // long as it works, until it is through or the store closes. Where the table of heads
 // has room it puts in what it passes.

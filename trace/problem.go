@@ -1,6 +1,9 @@
 package trace
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // A Problem is an error of one of the four kinds, with what the asker is told:
 // a stable code, the field that it is about in the asker's own words, and a
@@ -16,6 +19,19 @@ func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
 
 // Unwrap gives the kind, so that errors.Is finds it.
 func (p *Problem) Unwrap() error { return p.Kind }
+
+// AppendJSON appends the problem as a problem document (RFC 9457), with the HTTP status
+// that goes with it and the status's usual phrase.
+func (p *Problem) AppendJSON(b []byte, status int, title string) []byte {
+	b = AppendString(append(b, `{"type":"about:blank","title":`...), title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(status), 10)
+	b = AppendString(append(b, `,"code":`...), p.Code)
+	b = AppendString(append(b, `,"detail":`...), p.Detail)
+	if p.Field != "" {
+		b = AppendString(append(b, `,"field":`...), p.Field)
+	}
+	return append(b, '}')
+}
 
 // Invalid is a problem of kind ErrInvalid. field may be empty.
 func Invalid(code, field, format string, args ...any) *Problem {

@@ -186,21 +186,10 @@ func refuse(ctx *fasthttp.RequestCtx, err error) {
 			(*log)(string(ctx.Response.Header.PeekBytes(requestID)), err)
 		}
 	}
-	b := append(ctx.Response.SwapBody(nil)[:0], `{"type":"about:blank","title":`...)
-	b = trace.AppendString(b, fasthttp.StatusMessage(status))
-	b = append(b, `,"status":`...)
-	b = strconv.AppendInt(b, int64(status), 10)
-	b = append(b, `,"code":`...)
-	b = trace.AppendString(b, p.Code)
-	b = append(b, `,"detail":`...)
-	b = trace.AppendString(b, p.Detail)
-	if p.Field != "" {
-		b = append(b, `,"field":`...)
-		b = trace.AppendString(b, p.Field)
-	}
+	b := p.AppendJSON(ctx.Response.SwapBody(nil)[:0], status, fasthttp.StatusMessage(status))
 	ctx.SetStatusCode(status)
 	ctx.Response.Header.SetContentType("application/problem+json")
-	ctx.Response.SwapBody(append(b, '}'))
+	ctx.Response.SwapBody(b)
 }
 
 // problemOf is the problem within an error, or nil. Most are nothing else.

@@ -23,6 +23,7 @@ func TestHotReadsTakeNoMemory(t *testing.T) {
 		{"trace", get("/v1/traces/" + parcel(7)), "200", false},
 		{"status", get("/v1/status/" + parcel(7)), "200", false},
 		{"unchanged", get("/v1/traces/"+parcel(7), "If-None-Match: "+tag), "304", false},
+		{"unknown", get("/v1/traces/YT1234567890123"), "404", false},
 		{"English", get("/v1/traces/"+parcel(7), "Accept-Language: en", "User-Agent: test", "Accept: */*"), "200", false},
 		{"with a key", get("/v1/traces/"+parcel(7), "Authorization: Bearer "+key), "200", true},
 	} {

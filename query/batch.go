@@ -57,7 +57,14 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 	t := borrow()
 	defer giveBack(t)
 	b := append(page(ctx), `{"items":[`...)
+	var near window
+	for i := range min(farSight, len(numbers)) {
+		a.sight(&near[i], numbers[i], &q)
+	}
 	for i, number := range numbers {
+		if next := i + nearSight; next < len(numbers) {
+			a.Cache.expect(&near[next%farSight].key)
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -65,28 +72,53 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 		if number != "" {
 			b = append(trace.AppendString(append(b, `"number":`...), number), ',')
 		}
-		if b, err = a.item(b, t, number, &q, began); err != nil {
+		if b, err = a.item(b, t, &near[i%farSight], &q, began); err != nil {
 			return err
 		}
 		b = append(b, '}')
+		if next := i + farSight; next < len(numbers) {
+			a.sight(&near[next%farSight], numbers[next], &q)
+		}
 	}
 	give(ctx, append(b, `]}`...))
 	return nil
 }
 
+// A window is what a batch has in sight: nearly all the time of one number goes by while
+// memory that nobody has touched for long is fetched, and so that of the next ones goes by
+// meanwhile. What is farSight ahead has its slot of the cache's index fetched, what is
+// nearSight ahead its answer.
+type window [farSight]sighted
+
+const (
+	farSight  = 8
+	nearSight = 4
+)
+
+// A sighted number is canonical, or cannot be.
+type sighted struct {
+	kept
+	number string
+	err    error
+}
+
+// sight begins with a number.
+func (a *Answers) sight(s *sighted, number string, q *asked) {
+	s.kept = kept{}
+	if s.number, s.err = canonical(number); s.err == nil && q.plain {
+		a.seek(&s.kept, &q.Variant, s.number)
+	}
+}
+
 // item appends what is known of one number of a batch that began at some time, or why
 // nothing is. Its error is the store's, which is in trouble and will be so for the next
 // number.
-func (a *Answers) item(b []byte, t *trace.Trace, number string, q *asked, began time.Time) ([]byte, error) {
+func (a *Answers) item(b []byte, t *trace.Trace, s *sighted, q *asked, began time.Time) ([]byte, error) {
 	if len(b) > batchBytes {
 		return append(b, unavailable...), nil
 	}
-	number, err := canonical(number)
+	number, k, err := s.number, &s.kept, s.err
 	if err == nil {
-		var k kept
-		if q.plain {
-			a.seek(&k, &q.Variant, number)
-		}
 		named := len(b)
 		b = append(b, `"trace":`...)
 		from := len(b)
@@ -105,7 +137,7 @@ func (a *Answers) item(b []byte, t *trace.Trace, number string, q *asked, began 
 			b = t.AppendJSON(b, q.Variant)
 			if k.settled {
 				var tag [tagSize]byte
-				a.keep(&k, t, t.AppendTag(tag[:0], q.Variant), b[from:])
+				a.keep(k, t, t.AppendTag(tag[:0], q.Variant), b[from:])
 			}
 			ofBatch.found.Inc()
 			return b, nil

@@ -202,6 +202,26 @@ func (c *Cache) put(k *key, stamp uint32, tag, body []byte) {
 	s.remember(e)
 }
 
+// expect tells the processor that the answer under a key will be asked for soon.
+func (c *Cache) expect(k *key) {
+	if k.n == 0 {
+		return
+	}
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mask, short := s.mask(), k.short()
+	for i := short & mask; ; i = (i + 1) & mask {
+		switch hash, place, lines := s.slot(i); {
+		case place == none:
+			return
+		case hash == short:
+			prefetch(&s.ring[place], lines)
+			return
+		}
+	}
+}
+
 func aligned(n int) int { return (n + entryAlign - 1) &^ (entryAlign - 1) }
 
 // short is the hash that the index has.

@@ -15,7 +15,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BENCH_WAYBILLS ?= 1000000
 FUZZTIME ?= 60s
 
-.PHONY: help run test check golden carrier fuzz bench bench-quick bench-micro map hooks cover build clean need prove-kill prove-crash prove-laws \
+.PHONY: help run test check golden carrier fuzz bench bench-quick bench-big bench-micro map hooks cover build clean need prove-kill prove-crash prove-laws \
 	prove-kafka prove-kafka-cost kafka kafka-stop cluster cluster-stop cluster-demo real
 
 help:
@@ -56,6 +56,9 @@ bench: build ## a daemon against what this machine can do, up to 40 minutes: ben
 
 bench-quick: build ## the same in under 3 minutes, with little data: a look, not a measurement
 	@exec bin/waytrace bench --quick --out=bench/out/quick.json --html=bench/out/quick.html $(ARGS)
+
+bench-big: build ## 100 M events, an hour of it, PostgreSQL and Redis beside it: up to 150 minutes, 30 GB below bench/out
+	@exec bench/rivals/rivals.sh bench/out bin/waytrace bench big --out=bench/out/big.json --html=bench/out/big.html $(ARGS)
 
 bench-micro: need ## the Go benchmarks: what one step of a push or a read costs
 	go test -run '^$$' -bench . -benchmem -cpu 1 $$(go list ./... | grep -v /bench)

@@ -5,7 +5,8 @@
 // (texts.go), and lets it and its limits take turns (sides.go): reads against a
 // bare handler that sends the same bytes (bare.go), durable writes against raw
 // Pebble (calibrate.go); at fixed rates of arrival too (openloop.go). What it
-// should reach stands in targets.go. [RunScenarios] runs single kinds of load
+// should reach stands in targets.go. [RunBig] measures what only much data, much
+// time, or other databases show (big.go). [RunScenarios] runs single kinds of load
 // (scenarios.go), also against a daemon that somebody else runs.
 //
 // [Results] go to people as a table and a page, and to machines as JSON.
@@ -20,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,7 +33,7 @@ type Options struct {
 	Waybills    int           // that the daemon is loaded with, eight events each; 0 is 1,000,000 (100,000; 20,000 of somebody else's), the least is 100
 	Connections int           // that ask at once, and writers of raw Pebble; 0 is 64
 	Pairs       int           // how many turns each side gets; 0 is 3 (1)
-	ReadSlice   time.Duration // length of a turn that reads; 0 is 5 s (1.5 s)
+	ReadSlice   time.Duration // length of a turn that reads; 0 is 4 s (1.5 s)
 	WriteSlice  time.Duration // length of a turn that writes; 0 is 30 s (3 s)
 	Seed        uint64        // of every choice; 0 is 1, or one of its own against somebody else's daemon
 
@@ -68,7 +70,7 @@ func (o Options) withDefaults() (Options, error) {
 	set(&o.Waybills, 1_000_000, 100_000)
 	set(&o.Connections, 64, 64)
 	set(&o.Pairs, 3, 1)
-	last(&o.ReadSlice, 5*time.Second, 1500*time.Millisecond)
+	last(&o.ReadSlice, 4*time.Second, 1500*time.Millisecond)
 	last(&o.WriteSlice, 30*time.Second, 3*time.Second)
 	last(&o.settling, 5*time.Second, 5*time.Second)
 	if o.Seed == 0 {
@@ -160,8 +162,12 @@ func carryOut(ctx context.Context, o Options, mode Mode, method []string, steps 
 			return nil, err
 		}
 	}
-	if mode == ModeFull || mode == ModeQuick {
+	switch mode {
+	case ModeFull, ModeQuick:
 		r.results.judge()
+	case ModeBig:
+		r.results.judge()
+		r.results.Targets = slices.DeleteFunc(r.results.Targets, func(t Target) bool { return t.Run != bigRun })
 	}
 	r.results.Seconds = time.Since(began).Seconds()
 	return &r.results, nil
@@ -175,6 +181,7 @@ type run struct {
 	parcels *parcels
 
 	daemon   *daemon // its own; nil is somebody else's
+	sites    []*site // of a big run, whose large one's daemon that is
 	kit      *kit    // for the daemon
 	bares    []*child
 	raw      *rawStore
@@ -192,6 +199,9 @@ func (r *run) close() (err error) {
 		}
 		if r.daemon != nil {
 			err = errors.Join(err, r.daemon.stop())
+		}
+		for _, st := range r.sites {
+			err = errors.Join(err, st.daemon.stop())
 		}
 		if r.raw != nil {
 			err = errors.Join(err, r.raw.close())
@@ -271,15 +281,21 @@ func (r *run) load(ctx context.Context) error {
 	}
 	if r.daemon != nil {
 		r.results.Load.Settled = r.daemon.settle(ctx, 3*r.settling).Seconds()
-		r.remember(ctx, "after loading")
+		if err := r.daemon.scanned(ctx); err != nil {
+			return err
+		}
+		r.remember("after loading")
 	}
 	return r.check()
 }
 
 // check asks for some parcels and counts their events: the figures are worth
 // nothing when acknowledged events are not there.
-func (r *run) check() error {
-	c := &conn{to: r.kit.to}
+func (r *run) check() error { return r.checkKit(r.kit) }
+
+// checkKit asks the server of a kit.
+func (r *run) checkKit(k *kit) error {
+	c := &conn{to: k.to}
 	defer c.close()
 	asked, wrong, first := 0, 0, ""
 	count := func(number string, want int) error {
@@ -301,23 +317,23 @@ func (r *run) check() error {
 		}
 		return nil
 	}
-	old := uniform(r.Waybills, 3)
+	old := uniform(k.parcels.set, 3)
 	for range 200 {
 		i := old()
-		if err := count(string(r.parcels.appendNumber(nil, i)), int(r.kit.stock.told[i].Load())); err != nil {
+		if err := count(string(k.parcels.appendNumber(nil, i)), int(k.stock.told[i].Load())); err != nil {
 			return err
 		}
 	}
-	if fresh := int(r.kit.stock.fresh.Load()); fresh > 0 {
+	if fresh := int(k.stock.fresh.Load()); fresh > 0 {
 		late := uniform(fresh, 4)
 		for range 50 {
-			if err := count(string(r.parcels.appendNumber(nil, r.Waybills+late())), eventsOfNew); err != nil {
+			if err := count(string(k.parcels.appendNumber(nil, k.parcels.set+late())), eventsOfNew); err != nil {
 				return err
 			}
 		}
 	}
-	for d, list := range r.kit.heard.last {
-		if err := count(string(d.number(r.parcels, nil, list[0].parcel)), len(list)); err != nil {
+	for d, list := range k.heard.last {
+		if err := count(string(d.number(k.parcels, nil, list[0].parcel)), len(list)); err != nil {
 			return err
 		}
 	}
@@ -336,7 +352,7 @@ func (r *run) finish(ctx context.Context) error {
 	if r.daemon == nil {
 		return nil
 	}
-	r.remember(ctx, "at the end")
+	r.remember("at the end")
 	d := r.daemon
 	r.daemon = nil
 	if err := d.stop(); err != nil {

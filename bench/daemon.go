@@ -60,12 +60,16 @@ func (d *daemon) stop() error {
 	return d.child.stop()
 }
 
-// restart stops it and starts it again with further flags.
+// restart stops it and starts it again with further flags, and waits until it has
+// read its heads.
 func (d *daemon) restart(ctx context.Context, flags ...string) error {
 	if err := d.stop(); err != nil {
 		return err
 	}
-	return d.start(ctx, flags...)
+	if err := d.start(ctx, flags...); err != nil {
+		return err
+	}
+	return d.scanned(ctx)
 }
 
 // knows reports whether it takes flags, without starting it.
@@ -160,6 +164,33 @@ func (d *daemon) compact(ctx context.Context) (bool, error) {
 	return answer.StatusCode == http.StatusOK, nil
 }
 
+// scanWithin is how long a daemon may go on reading its heads after it was started.
+const scanWithin = 15 * time.Minute
+
+// scanned waits until the daemon has read its heads, which it does behind its back
+// after each start and which takes the time of whoever is measured meanwhile. One
+// that tells nothing of a scan makes none.
+func (d *daemon) scanned(ctx context.Context) error {
+	ticks := time.NewTicker(50 * time.Millisecond)
+	defer ticks.Stop()
+	for began := time.Now(); ; {
+		m, err := d.metrics()
+		switch {
+		case err != nil:
+			return err
+		case m["waytrace_store_scan_pending"] == 0:
+			return nil
+		case time.Since(began) > scanWithin:
+			return fmt.Errorf("the daemon still reads its heads, %s after it was started", scanWithin)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticks.C:
+		}
+	}
+}
+
 // debt is how many bytes wait to be compacted, and whether some are being.
 func (d *daemon) debt() (bytes int64, busy bool) {
 	m, err := d.metrics()
@@ -182,15 +213,19 @@ func (c *child) rss() int64 {
 var memorySettings = []string{"store.cache", "store.memtable", "store.heads", "query.cache"}
 
 // remember notes how much memory the daemon takes now.
-func (r *run) remember(ctx context.Context, when string) {
-	if r.daemon == nil || r.daemon.child == nil {
-		return
+func (r *run) remember(when string) {
+	if r.daemon != nil {
+		r.rememberOf(r.daemon, when)
 	}
-	m, err := r.daemon.metrics()
+}
+
+// rememberOf notes how much memory one of the daemons takes now, all set alike.
+func (r *run) rememberOf(d *daemon, when string) {
+	m, err := d.metrics()
 	if err != nil {
 		return
 	}
-	now := Memory{When: when, RSS: r.daemon.rss(), Heap: int64(m["go_memstats_heap_inuse_bytes"]), Caches: map[string]string{}}
+	now := Memory{When: when, RSS: d.rss(), Heap: int64(m["go_memstats_heap_inuse_bytes"]), Caches: map[string]string{}}
 	for _, s := range r.results.Settings.Sides {
 		if s.Name == "daemon" {
 			for _, name := range memorySettings {
@@ -200,7 +235,35 @@ func (r *run) remember(ctx context.Context, when string) {
 			}
 		}
 	}
+	now.Allowed = allowedMemory(now.Caches)
 	r.results.Memory = append(r.results.Memory, now)
+}
+
+// memoryBesides is what a daemon may take beside its caches and memtables.
+const memoryBesides = 300 << 20
+
+// allowedMemory is how much memory the settings allow; 0 where they do not say.
+func allowedMemory(settings map[string]string) int64 {
+	allowed := int64(memoryBesides)
+	for _, name := range memorySettings {
+		n, ok := bytesOf(settings[name])
+		if !ok {
+			return 0
+		}
+		if name == "store.memtable" {
+			n *= 4 // of which there may be so many
+		}
+		allowed += n
+	}
+	return allowed
+}
+
+// bytesOf reads a size as settings write it, such as 64MiB.
+func bytesOf(text string) (int64, bool) {
+	number := strings.TrimRight(text, "KMGiB")
+	n, err := strconv.ParseInt(number, 10, 64)
+	shift, known := map[string]int{"": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[text[len(number):]]
+	return n << shift, known && err == nil
 }
 
 // setting finds "section: … name: value" in settings as YAML.

@@ -119,14 +119,13 @@ func pageOf(r *Results) *page {
 	if len(r.Restarts) > 0 {
 		p.Others = append(p.Others, *tableOf("Restarts under load", restartCells(r.Restarts)))
 	}
+	if len(r.Openings) > 0 {
+		p.Others = append(p.Others, *tableOf("Opened after a kill", openingCells(r.Openings)))
+	}
 	if len(r.Memory) > 0 {
 		p.Others = append(p.Others, *tableOf("Memory of the daemon", memoryCells(r.Memory)))
 	}
-	for _, words := range []string{r.Calibration.words(), r.Directory.words()} {
-		if words != "" {
-			p.Facts = append(p.Facts, words)
-		}
-	}
+	p.Facts = r.facts()
 	p.describe(&r.Machine, &r.Settings)
 	return p
 }
@@ -154,7 +153,11 @@ func (p *page) describe(m *Machine, s *Settings) {
 		if of.MemLimit != "" {
 			limit = "GOMEMLIMIT " + of.MemLimit
 		}
-		p.Sides = append(p.Sides, sidePart{of.Name, join(", ", fmt.Sprintf("GOMAXPROCS %d", of.GOMAXPROCS), "GOGC "+cmp.Or(of.GOGC, "not known"), limit), of.Text})
+		runtime := ""
+		if of.GOMAXPROCS > 0 { // else it is no program of Go, or does not say
+			runtime = join(", ", fmt.Sprintf("GOMAXPROCS %d", of.GOMAXPROCS), "GOGC "+cmp.Or(of.GOGC, "not known"), limit)
+		}
+		p.Sides = append(p.Sides, sidePart{of.Name, runtime, of.Text})
 	}
 }
 
@@ -392,9 +395,15 @@ func rawRows(name string, rows []Row) table {
 func rawSweep(s *Sweep) table {
 	lines := [][]string{{"", "pair", "seconds", "due", "answered", "errors", "p50", "p99", "p99.9", "max", "late p99", "late max"}}
 	add := func(name string, a *Arrival) {
-		for _, t := range a.Slices {
+		each := func(name string, t ArrivalSlice) {
 			lines = append(lines, append(append([]string{name + ", " + rate(a.Offered) + "/s", strconv.Itoa(t.Pair), short3(t.Seconds), thousands(t.Due), thousands(t.Answered), thousands(t.Errors)},
 				t.Latency.cells()...), micros(t.Lateness.P99), micros(t.Lateness.Max)))
+		}
+		for _, t := range a.Slices {
+			each(name, t)
+		}
+		for _, t := range a.Late {
+			each(name+", late and done again", t)
 		}
 	}
 	for i := range s.Points {

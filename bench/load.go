@@ -197,15 +197,18 @@ type stock struct {
 func newStock(p *parcels) *stock { return &stock{parcels: p, told: make([]atomic.Uint32, p.set)} }
 
 // load gives the next events to load the set with, parcel by parcel.
-func (s *stock) load(dst []pick) []pick {
+func (s *stock) load(dst []pick) []pick { return s.loadNext(dst, eventsOfPush) }
+
+// loadNext gives so many.
+func (s *stock) loadNext(dst []pick, events int64) []pick {
 	total := int64(s.parcels.set) * eventsLoaded
-	first := s.loaded.Add(eventsOfPush) - eventsOfPush
-	for n := first; n < min(first+eventsOfPush, total); n++ {
+	first := s.loaded.Add(events) - events
+	for n := first; n < min(first+events, total); n++ {
 		i := int(n / eventsLoaded)
 		dst = append(dst, pick{i, int(n % eventsLoaded)})
 		s.told[i].Add(1)
 	}
-	s.given.Add(max(0, min(eventsOfPush, total-first)))
+	s.given.Add(max(0, min(events, total-first)))
 	return dst
 }
 

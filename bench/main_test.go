@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
@@ -52,8 +54,20 @@ func again(role string) func(args ...string) *exec.Cmd {
 func asChild(role string, args []string) error {
 	ctx, stop := signal.NotifyContext(testContext, syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if args[0] == "bench" {
+	switch {
+	case args[0] == "bench" && args[1] == "handler":
 		return ServeBare(ctx, &fasthttp.Server{Name: "small"}, args[2])
+	case args[0] == "bench" && role == "no rival":
+		return errors.New("no such database")
+	case args[0] == "bench": // a rival
+		data, err := os.MkdirTemp("", "rival")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(data)
+		return serveSmall(ctx, &smallDaemon{role: role, data: data, parcels: map[string][]json.RawMessage{}}, "127.0.0.1:0")
+	case args[0] == "import":
+		return importSmall(args[1:])
 	}
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
 	data, listen, check := f.String("data", "", ""), f.String("listen", "", ""), f.Bool("check-config", false, "")
@@ -74,6 +88,32 @@ func asChild(role string, args []string) error {
 	return serveSmall(ctx, &smallDaemon{role: role, data: *data, parcels: map[string][]json.RawMessage{}}, *listen)
 }
 
+// importSmall makes up a directory of the small daemon.
+func importSmall(args []string) error {
+	f := flag.NewFlagSet("import", flag.ContinueOnError)
+	f.Bool("bulk", false, "")
+	data, waybills := f.String("data", "", ""), f.Int("made-up", 0, "")
+	began, seed := f.Int64("made-up-began", 0, ""), f.Uint64("made-up-seed", 0, "")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	p := newParcels(*waybills, time.Unix(*began, 0), *seed)
+	var text []byte
+	for i := range *waybills {
+		text = appendKept(text, string(p.appendNumber(nil, i)), slices.Repeat([]json.RawMessage{[]byte(`{}`)}, eventsLoaded))
+	}
+	return errors.Join(os.MkdirAll(*data, 0o755), os.WriteFile(filepath.Join(*data, "parcels"), text, 0o644))
+}
+
+// appendKept appends a line of the small daemon's file: events that a parcel got.
+func appendKept(text []byte, number string, events []json.RawMessage) []byte {
+	line, err := json.Marshal(map[string][]json.RawMessage{number: events})
+	if err != nil {
+		panic(err)
+	}
+	return append(append(text, line...), '\n')
+}
+
 // serveSmall is the small daemon's life.
 func serveSmall(ctx context.Context, d *smallDaemon, listen string) error {
 	if err := os.MkdirAll(filepath.Join(d.data, "store"), 0o755); err != nil {
@@ -85,10 +125,23 @@ func serveSmall(ctx context.Context, d *smallDaemon, listen string) error {
 	if err := os.WriteFile(filepath.Join(d.data, "store", "000001.sst"), make([]byte, 1000), 0o644); err != nil {
 		return err
 	}
-	// What it knew when it was stopped.
-	if text, err := os.ReadFile(filepath.Join(d.data, "parcels")); err == nil {
-		if err := json.Unmarshal(text, &d.parcels); err != nil {
+	// What it knew when it was stopped, or killed.
+	file, err := os.OpenFile(filepath.Join(d.data, "parcels"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	d.file = file
+	for lines := json.NewDecoder(file); ; {
+		var line map[string][]json.RawMessage
+		err := lines.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
 			return err
+		}
+		for number, events := range line {
+			d.parcels[number] = append(d.parcels[number], events...)
 		}
 	}
 	ln, err := net.Listen("tcp", listen)
@@ -101,11 +154,7 @@ func serveSmall(ctx context.Context, d *smallDaemon, listen string) error {
 	fmt.Fprintf(os.Stderr, "small: listening on http://%s\nsmall: admin on http://%s\nsmall: nothing else to say\n", ln.Addr(), ln.Addr())
 	<-ctx.Done()
 	ln.Close()
-	err = <-served
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	text, failed := json.Marshal(d.parcels)
-	return errors.Join(err, failed, os.WriteFile(filepath.Join(d.data, "parcels"), text, 0o644))
+	return errors.Join(<-served, file.Close())
 }
 
 // someOptions are as Pebble writes them down.
@@ -127,13 +176,15 @@ const someOptions = `[Version]
   filter_policy=rocksdb.BuiltinBloomFilter
 `
 
-// A smallDaemon keeps what is pushed in memory, and in a file while it is stopped.
+// A smallDaemon keeps what is pushed in memory, and in a file for when it is started again.
 type smallDaemon struct {
 	role, data string
+	file       *os.File
 
 	mu      sync.Mutex
 	parcels map[string][]json.RawMessage
 	pushes  int
+	looks   int // at the metrics
 }
 
 func (d *smallDaemon) serve(ctx *fasthttp.RequestCtx) {
@@ -142,9 +193,15 @@ func (d *smallDaemon) serve(ctx *fasthttp.RequestCtx) {
 	ctx.SetContentType("application/json")
 	switch path := string(ctx.Path()); {
 	case path == "/metrics":
-		ctx.WriteString("go_gomaxprocs 2\ngo_memstats_mallocs_total 1000\nwaytrace_store_compaction_debt_bytes 5\n")
-	case path == "/compact":
+		// It reads its heads while it is looked at for the first few times.
+		if d.looks++; d.looks <= 3 {
+			ctx.WriteString("waytrace_store_scan_pending 1\n")
+		}
+		ctx.WriteString("waytrace_store_wal_bytes 7000000\ngo_gomaxprocs 2\ngo_memstats_mallocs_total 1000\nwaytrace_store_compaction_debt_bytes 5\n")
+	case path == "/compact", path == "/ready":
 		ctx.WriteString("{}")
+	case path == "/settings":
+		ctx.WriteString("durable = on")
 	case path == "/status":
 		ctx.WriteString(`{"store":{"tables_bytes":160000,"feed_tables_bytes":40000}}`)
 	case path == batchPath:
@@ -187,20 +244,26 @@ func (d *smallDaemon) push(ctx *fasthttp.RequestCtx) {
 		}
 		scans = push.Body.WaybillRoute
 	}
+	var kept []byte
 	for _, s := range scans {
 		event, known := json.RawMessage(`{"carrier_id":"`+s.ID+`","description":"快件在途"}`), d.parcels[s.Mailno]
 		again := slices.ContainsFunc(known, func(e json.RawMessage) bool { return bytes.Equal(e, event) })
 		if !again && (d.role != "forgets" || d.pushes%5 != 0 || len(known) == 0) {
 			d.parcels[s.Mailno] = append(known, event)
+			kept = appendKept(kept, s.Mailno, []json.RawMessage{event})
 		}
 	}
+	d.file.Write(kept)
 	ctx.WriteString(yes)
 }
 
 // list takes a full list: a number, and something that each of its scans has.
 func (d *smallDaemon) list(number *regexp.Regexp, scan string, text []byte) {
 	if m := number.FindSubmatch(text); m != nil {
-		d.parcels[string(m[1])] = slices.Repeat([]json.RawMessage{[]byte(`{}`)}, bytes.Count(text, []byte(scan)))
+		known := len(d.parcels[string(m[1])])
+		more := slices.Repeat([]json.RawMessage{[]byte(`{}`)}, max(0, bytes.Count(text, []byte(scan))-known))
+		d.parcels[string(m[1])] = append(d.parcels[string(m[1])], more...)
+		d.file.Write(appendKept(nil, string(m[1]), more))
 	}
 }
 

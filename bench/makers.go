@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -85,6 +86,26 @@ func (g *getter) judge(a answer) (units, size int, err error) {
 func wrong(request []byte, a answer, want int) error {
 	line, _, _ := bytes.Cut(request, []byte(" HTTP/1.1"))
 	return fmt.Errorf("%.200s: status %d, want %d: %.200s", line, a.Status, want, a.Body)
+}
+
+// An inTurn asks for the parcels of a set one after the other, each once, together
+// with those that share its place.
+type inTurn struct {
+	*getter
+	place *atomic.Int64
+}
+
+func newInTurn(to *endpoint, p *parcels, place *atomic.Int64) *inTurn {
+	return &inTurn{newGetter(to, tracesPath, 200, p, nil), place}
+}
+
+func (t *inTurn) next() ([]byte, int) {
+	n := int(t.place.Add(1)) - 1
+	if n >= t.parcels.set {
+		return nil, 0
+	}
+	t.parcels.appendNumber(t.request[:t.number], n)
+	return t.request, 1
 }
 
 // A repeater asks what it was given, in turn.

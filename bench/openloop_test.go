@@ -228,6 +228,43 @@ func TestArrivalsInvalid(t *testing.T) {
 	}
 }
 
+// A turn in which the generator was late is done again, twice at most, and does not
+// count; one that went wrong otherwise does.
+func TestPunctual(t *testing.T) {
+	turn := func(late time.Duration, errors, due int64) *arrivals {
+		a := &arrivals{tally: newTally(), due: due, lateness: newHistogram()}
+		a.errors = errors
+		record(a.latency, time.Millisecond)
+		record(a.lateness, late)
+		return a
+	}
+	for _, c := range []struct {
+		name     string
+		fraction float64
+		turns    []*arrivals
+		kept     int // how many turns do not count
+	}{
+		{"in time", 0.5, []*arrivals{turn(0, 0, 10)}, 0},
+		{"late once", 0.5, []*arrivals{turn(time.Second, 0, 10), turn(0, 0, 11)}, 1},
+		{"always late", 0.8, []*arrivals{turn(time.Second, 0, 10), turn(time.Second, 0, 11), turn(time.Second, 0, 12)}, 2},
+		{"late where the cores are full", 0.9, []*arrivals{turn(time.Second, 0, 10)}, 0},
+		{"failed", 0.5, []*arrivals{turn(0, 3, 10)}, 0},
+	} {
+		w, at := newRunner(c.name, nil, 1), 0
+		got, err := w.punctual(4, c.fraction, func() (*arrivals, error) {
+			at++
+			return c.turns[at-1], nil
+		})
+		if err != nil || got != c.turns[len(c.turns)-1] || at != len(c.turns) || len(w.arrival.Late) != c.kept {
+			t.Errorf("%s: %d turns, %d of them late, %v", c.name, at, len(w.arrival.Late), err)
+			continue
+		}
+		if c.kept > 0 && (w.arrival.Late[0].Due != 10 || w.arrival.Late[0].Pair != 4) {
+			t.Errorf("%s: kept %+v", c.name, w.arrival.Late[0])
+		}
+	}
+}
+
 // Who waits beyond the bound is dropped, and counted.
 func TestOpenLoopDrops(t *testing.T) {
 	l := &openLoop{most: 2, lateness: newHistogram()}

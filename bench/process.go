@@ -18,7 +18,7 @@ import (
 
 // How long a server may take to listen, and to end.
 const (
-	startWithin = 30 * time.Second
+	startWithin = 60 * time.Second
 	stopWithin  = 15 * time.Second
 )
 

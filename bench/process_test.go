@@ -105,6 +105,27 @@ func TestChildThatCrashes(t *testing.T) {
 	}
 }
 
+// A daemon is measured when it has read its heads.
+func TestDaemonScanned(t *testing.T) {
+	d := &daemon{command: again("good"), data: t.TempDir()}
+	if err := d.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer d.stop()
+	if err := d.scanned(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if m, err := d.metrics(); err != nil || m["waytrace_store_scan_pending"] != 0 {
+		t.Errorf("it goes on reading: %v, %v", m, err)
+	}
+	if err := d.restart(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if m, err := d.metrics(); err != nil || m["waytrace_store_scan_pending"] != 0 {
+		t.Errorf("it goes on reading after a restart: %v, %v", m, err)
+	}
+}
+
 // Settling ends when nothing happened for three looks, and says when the work
 // ended.
 func TestSettle(t *testing.T) {

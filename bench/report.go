@@ -20,8 +20,9 @@ import (
 var method = []string{
 	"The sides of a comparison take turns in one run, so that drift of the machine meets both. A ratio is taken pair by pair; it is the median, with the least and the most.",
 	"Server and generator share the cores of one machine, and talk over loopback. Trust the ratio; another machine gives other absolute figures.",
+	"Reads are measured after each trace was asked for once, and after the daemon has read its heads, which it does behind its back when it was started.",
 	"Peaks are of a closed loop: each connection asks again as soon as it is answered. Their latency is the time of service under full load; while the server stalls, nobody asks, so it says little about a fixed rate of arrivals.",
-	"Sweeps are an open loop: requests are due at random (Poisson) times from a seeded schedule, whatever the server does, and latency counts from the time at which a request was due. Lateness is the generator's own part of that.",
+	"Sweeps are an open loop: requests are due at random (Poisson) times from a seeded schedule, whatever the server does, and latency counts from the time at which a request was due. Lateness is the generator's own part of that; a turn with too much of it is done again, twice at most, and its figures are kept apart (late turns).",
 	"The bare handler is fasthttp in a process of its own, set as the daemon's server is, giving recorded answers in turn without reading the question.",
 	"CPU each is processor time of the answering process for one request or event, in user and in system; of raw Pebble, with the generator that it lives in.",
 	"Raw Pebble runs in the generator's process, with the options that the daemon's Pebble wrote down: synced commits in groups of the push's size, one key an event, loaded like the daemon; keys and values as the store makes them, without heads, feed, references, checks, or HTTP.",
@@ -118,7 +119,12 @@ func (s *Settings) words() string {
 	if s.URL != "" {
 		url = "of the daemon at " + s.URL
 	}
-	return join(", ", url, plural(s.Connections, "connection"), plural(s.Pairs, "pair"),
+	sizes := ""
+	if s.SmallWaybills > 0 {
+		sizes = fmt.Sprintf("directories of %s, %s and %s waybills x %d events, ingest for %s s", thousands(int64(s.SmallWaybills)),
+			thousands(int64(s.MiddleWaybills)), thousands(int64(s.Waybills)), s.EventsEach, short(s.IngestSeconds))
+	}
+	return join(", ", url, sizes, plural(s.Connections, "connection"), plural(s.Pairs, "pair"),
 		fmt.Sprintf("turns of %s s reading and %s s writing", short(s.ReadSeconds), short(s.WriteSeconds)),
 		"hot is Zipf "+short(s.ZipfExponent), fmt.Sprintf("seed %d", s.Seed))
 }
@@ -329,10 +335,10 @@ func (s *Sweep) words() string {
 // sweepCells is a sweep as a table, its headings first. What is the limit's
 // stands in brackets behind what is the daemon's.
 func sweepCells(s *Sweep) [][]string {
-	lines := [][]string{{"of peak", "due/s", "answered/s", "errors", "dropped", "p50", "p99", "p99.9", "max", "bare p99", "bare p99.9", "p99 ratio", "p99.9 ratio", "late p99"}}
+	lines := [][]string{{"of peak", "due/s", "answered/s", "errors", "dropped", "p50", "p99", "p99.9", "max", "bare p99", "bare p99.9", "p99 ratio", "p99.9 ratio", "late p99", "done again"}}
 	for i := range s.Points {
 		p := &s.Points[i]
-		of, errors, dropped, bare99, bare999 := "", "", "", "", ""
+		of, errors, dropped, bare99, bare999, again := "", "", "", "", "", ""
 		if p.Fraction > 0 {
 			of = percent(p.Fraction)
 		}
@@ -342,11 +348,18 @@ func sweepCells(s *Sweep) [][]string {
 		if p.Subject.Dropped > 0 {
 			dropped = thousands(p.Subject.Dropped)
 		}
+		late := len(p.Subject.Late)
+		if p.Limit != nil {
+			late += len(p.Limit.Late)
+		}
+		if late > 0 {
+			again = plural(late, "turn")
+		}
 		if p.Limit != nil {
 			bare99, bare999 = micros(p.Limit.Latency.P99), micros(p.Limit.Latency.P999)
 		}
 		lines = append(lines, append(append([]string{of, rate(p.Subject.Offered), rate(p.Subject.Achieved), errors, dropped},
-			p.Subject.Latency.cells()...), bare99, bare999, ratioCell(p.P99Ratio), ratioCell(p.P999Ratio), micros(p.Subject.Lateness.P99)))
+			p.Subject.Latency.cells()...), bare99, bare999, ratioCell(p.P99Ratio), ratioCell(p.P999Ratio), micros(p.Subject.Lateness.P99), again))
 	}
 	return lines
 }
@@ -366,6 +379,15 @@ func restartCells(restarts []Restart) [][]string {
 	lines := [][]string{{"", "due/s", "due", "failed", "longest gap", "stopping", "starting"}}
 	for _, s := range restarts {
 		lines = append(lines, []string{s.Scenario, rate(s.Offered), thousands(s.Due), thousands(s.Failed), micros(s.Gap * 1e6), micros(s.Stopping * 1e6), micros(s.Starting * 1e6)})
+	}
+	return lines
+}
+
+// openingCells is a table of starts after a kill, its headings first.
+func openingCells(openings []Opening) [][]string {
+	lines := [][]string{{"", "log", "ready", "heads read", "RSS when ready"}}
+	for i, o := range openings {
+		lines = append(lines, []string{fmt.Sprintf("opening %d", i+1), megabytes(o.LogBytes), micros(o.Ready * 1e6), micros(o.Scanned * 1e6), megabytes(o.RSS)})
 	}
 	return lines
 }
@@ -407,6 +429,10 @@ func (r *Results) writeRest(b *strings.Builder) {
 		b.WriteString("\nRestarts under load\n")
 		columns(b, restartCells(r.Restarts))
 	}
+	if len(r.Openings) > 0 {
+		b.WriteString("\nOpened after a kill\n")
+		columns(b, openingCells(r.Openings))
+	}
 	if len(r.Sizes) > 0 {
 		b.WriteString("\nCost against size\n")
 		columns(b, sizeCells(r.Sizes))
@@ -415,11 +441,23 @@ func (r *Results) writeRest(b *strings.Builder) {
 		b.WriteString("\nMemory of the daemon\n")
 		columns(b, memoryCells(r.Memory))
 	}
-	for _, words := range []string{r.Calibration.words(), r.Directory.words()} {
+	for _, words := range r.facts() {
+		fmt.Fprintf(b, "\n%s\n", words)
+	}
+}
+
+// facts are sentences for what needs no table.
+func (r *Results) facts() (facts []string) {
+	sustained := ""
+	if r.Sustained != nil {
+		sustained = r.Sustained.words()
+	}
+	for _, words := range []string{sustained, r.Calibration.words(), r.Directory.words()} {
 		if words != "" {
-			fmt.Fprintf(b, "\n%s\n", words)
+			facts = append(facts, words)
 		}
 	}
+	return facts
 }
 
 // words is what a sync costs; "" where none was measured.

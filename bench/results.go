@@ -29,6 +29,8 @@ type Results struct {
 	Sweeps    []Sweep     `json:"sweeps"`
 	Timelines []Timeline  `json:"timelines"`
 	Restarts  []Restart   `json:"restarts"`
+	Openings  []Opening   `json:"openings,omitempty"`
+	Sustained *Sustained  `json:"sustained,omitempty"`
 	Sizes     []SizePoint `json:"sizes"`
 	Memory    []Memory    `json:"memory"`
 	Directory Directory   `json:"directory"`
@@ -64,6 +66,11 @@ type Settings struct {
 	ZipfExponent float64 `json:"zipf_exponent"`
 	Seed         uint64  `json:"seed"`          // of every choice and of every arrival
 	URL          string  `json:"url,omitempty"` // of somebody else's daemon
+
+	// Of a big run, whose Waybills are the large directory's.
+	SmallWaybills  int     `json:"small_waybills,omitempty"`
+	MiddleWaybills int     `json:"middle_waybills,omitempty"` // of the directory beside the rivals, and theirs
+	IngestSeconds  float64 `json:"ingest_seconds,omitempty"`  // without a break
 
 	PebbleOptions string         `json:"pebble_options"` // of the daemon's store, and so of raw Pebble
 	Sides         []SideSettings `json:"sides"`
@@ -179,6 +186,7 @@ type Arrival struct {
 	Curve    []PercentilePoint `json:"curve"`
 	Lateness Latency           `json:"lateness"` // of the generator: from due to sent, where the connection was free
 	Slices   []ArrivalSlice    `json:"slices"`
+	Late     []ArrivalSlice    `json:"late,omitempty"` // turns done again, because the generator was late; they count nowhere
 }
 
 // An ArrivalSlice is one turn of an Arrival.
@@ -198,16 +206,17 @@ type PercentilePoint struct {
 	Latency    float64 `json:"latency"`    // microseconds
 }
 
-// A Timeline is one scenario second by second.
+// A Timeline is one scenario second by second, or in longer steps.
 type Timeline struct {
 	Scenario string   `json:"scenario"`
 	Unit     string   `json:"unit"`
+	Step     float64  `json:"step_seconds"`
 	Seconds  []Second `json:"seconds"`
 }
 
-// A Second is what was answered within one second.
+// A Second is what was answered within one step of a timeline.
 type Second struct {
-	T         float64 `json:"t"` // seconds since the timeline began, at the beginning of this one
+	T         float64 `json:"t"` // seconds since the timeline began, at the beginning of this step
 	PerSecond float64 `json:"per_second"`
 	Offered   float64 `json:"offered_per_second,omitempty"` // requests due; 0 in a closed loop
 	P50       float64 `json:"p50"`

@@ -117,6 +117,7 @@ func sampleResults() *Results {
 		limit := arrival(90 / (1.05 - f))
 		sweep.Points = append(sweep.Points, Point{Fraction: f, Subject: arrival(130 / (1.02 - f)), Limit: &limit, P99Ratio: ratio(1.62), P999Ratio: ratio(1.8)})
 	}
+	sweep.Points[1].Subject.Late = []ArrivalSlice{{Pair: 2, Seconds: 10, Due: 590_000, Answered: 590_000, Latency: latency(260), Lateness: latency(700)}}
 	r.Sweeps = []Sweep{sweep}
 
 	mixed := Timeline{Scenario: "mixed-95-5", Unit: "requests"}

@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -192,7 +194,7 @@ type kit struct {
 
 func newKit(to *endpoint, p *parcels, s *stock, seed uint64) *kit {
 	return &kit{to: to, parcels: p, stock: s, seed: seed, heard: heard{last: map[*dialect][]pick{}}, drawn: sync.OnceValue(func() []int32 {
-		return zipf(p.set, zipfExponent, 1<<20)
+		return zipf(p.set, zipfExponent, max(1<<20, p.set))
 	})}
 }
 
@@ -233,6 +235,21 @@ func (k *kit) clients(s *Scenario, n int) ([]worker, error) {
 		made = made[1:]
 		return newClient(k.to, m)
 	})
+}
+
+// askEach asks for each parcel of the set once, in a closed loop, and wants it to be
+// there.
+func (k *kit) askEach(ctx context.Context, connections int, told watcher) error {
+	var place atomic.Int64
+	workers, err := crew(connections, func() (worker, error) { return newClient(k.to, newInTurn(k.to, k.parcels, &place)) })
+	if err != nil {
+		return err
+	}
+	t, _, err := drive(ctx, workers, 0, told)
+	if err == nil && t.errors > 0 {
+		err = fmt.Errorf("%d of %d traces could not be read, the first: %w", t.errors, t.errors+t.requests, t.firstError)
+	}
+	return err
 }
 
 func (k *kit) pusher(d *dialect, choose func([]pick) []pick) *pusher {

@@ -152,21 +152,27 @@ func (r *run) compare(ctx context.Context, g Group, sides []*side, pairs int, d,
 
 // ours is the daemon's side of a scenario.
 func (r *run) ours(name string, s *Scenario, connections int) *side {
-	d := &side{
+	return r.sideOf(r.daemon, r.kit, name, s, connections)
+}
+
+// sideOf is a server's side of a scenario. d is nil where the server is no daemon of
+// our own.
+func (r *run) sideOf(d *daemon, k *kit, name string, s *Scenario, connections int) *side {
+	made := &side{
 		row:  Row{Name: name, Scenario: s.Name, Unit: s.Unit},
-		hire: func() ([]worker, error) { return r.kit.clients(s, connections) },
+		hire: func() ([]worker, error) { return k.clients(s, connections) },
 		cpu:  func() (time.Duration, bool) { return 0, false },
 	}
-	if r.daemon != nil {
+	if d != nil {
 		// Of the process that runs when they are asked: it may be another one by then.
-		d.cpu = func() (time.Duration, bool) { return r.daemon.cpu() }
-		d.mallocs = r.daemon.mallocs
+		made.cpu = func() (time.Duration, bool) { return d.cpu() }
+		made.mallocs = d.mallocs
 		if s.Writes {
-			d.settle = func(ctx context.Context, most time.Duration) time.Duration { return r.daemon.settle(ctx, most) }
-			d.debt = r.daemon.debt
+			made.settle = func(ctx context.Context, most time.Duration) time.Duration { return d.settle(ctx, most) }
+			made.debt = d.debt
 		}
 	}
-	return d
+	return made
 }
 
 // limitOf is the bare handler's side of a scenario. It starts the handler with

@@ -26,7 +26,7 @@ type SingleOptions struct {
 // methodOfSingle says what the figures of single scenarios are.
 var methodOfSingle = []string{
 	"Open loop: requests come when they are due, by a schedule (Poisson) that does not wait for the server, and latency counts from then. The peak alone is measured in a closed loop, where each connection asks again as soon as it is answered.",
-	"Lateness is the generator's own: from when a request was due until it was sent, where a connection was free. Beyond 1 ms and a tenth of the latency, both at the 99th percentile, the run is invalid; above 80 % of the peak, where both want the same cores, it is only shown.",
+	"Lateness is the generator's own: from when a request was due until it was sent, where a connection was free. Beyond 1 ms and a tenth of the latency, both at the 99th percentile, the run is invalid; such a turn is done again, twice at most; above 80 % of the peak, where both want the same cores, it is only shown.",
 	"The bare handler is fasthttp in a process of its own on this machine, giving answers recorded from the daemon in turn without reading the question: a limit for a daemon on this machine, a yardstick for one elsewhere.",
 }
 

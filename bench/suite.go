@@ -64,18 +64,21 @@ func (r *run) reads(ctx context.Context) error {
 		return s
 	}
 	hotSide := held(bareTraces, rowHot, hot.Name, r.Connections)
+	if err := r.askForAll(ctx, "ask for each trace once"); err != nil {
+		return err
+	}
 	// Each side stands next to its limit.
 	err = r.compare(ctx, Group{Name: "Reads", About: fmt.Sprintf("closed loop, %d connections", r.Connections)}, []*side{
 		held(bareTraces, rowUniform, "get-uniform", r.Connections), bareTraces, hotSide,
 		held(hotSide, rowBatch, "batch-100", r.Connections),
 		held(bareStatus, rowStatus, "status", r.Connections), bareStatus,
 		bareUnknown, held(bareUnknown, rowUnknown, "get-404", r.Connections),
-	}, r.Pairs, r.ReadSlice, r.ReadSlice/3)
+	}, r.Pairs, r.ReadSlice, r.ReadSlice/4)
 	if err != nil {
 		return err
 	}
 	r.readPeak = r.results.row(rowHot).PerSecond.Median
-	r.remember(ctx, "after reading")
+	r.remember("after reading")
 	if r.Quick || r.Connections == manyConnections {
 		return nil
 	}
@@ -93,7 +96,15 @@ func (r *run) reads(ctx context.Context) error {
 	uniformSide := r.ours(rowUniform, must("get-uniform"), manyConnections)
 	return r.compare(ctx, Group{Name: "Reads by many", About: fmt.Sprintf("closed loop, %d connections", manyConnections)}, []*side{
 		many(rowUniform, uniformSide, bareMany), bareMany, many(rowHot, hotSide, bareMany),
-	}, r.Pairs, r.ReadSlice, r.ReadSlice/3)
+	}, r.Pairs, r.ReadSlice, r.ReadSlice/4)
+}
+
+// askForAll asks for each trace of the set once, unmeasured: rows that read are of a
+// daemon that has been up for a while.
+func (r *run) askForAll(ctx context.Context, name string) error {
+	shown := newStage(r.Words, name, "traces", int64(r.Waybills))
+	defer shown.end()
+	return r.kit.askEach(ctx, r.Connections, shown.watch)
 }
 
 // sweepFractions are the rates of a sweep, as shares of the peak.
@@ -167,12 +178,12 @@ func (r *run) writes(ctx context.Context) error {
 	}
 	r.results.Calibration.Sync = latencyOf(sync)
 	r.pushPeak = r.results.row(rowFour).PerSecond.Median / eventsOfPush
-	r.remember(ctx, "after writing")
+	r.remember("after writing")
 
 	first, again := r.ours(rowFirst, must("push-10-json"), r.Connections), r.ours(rowResend, must("resend"), r.Connections)
 	again.limit = first
 	err = r.compare(ctx, Group{Name: "Repeats", About: "pushes of known events beside first ones", Writes: true},
-		[]*side{first, again}, r.Pairs, min(r.WriteSlice, 2*r.ReadSlice), 0)
+		[]*side{first, again}, r.Pairs, r.WriteSlice, 0)
 	if err != nil {
 		return err
 	}
@@ -325,6 +336,9 @@ func (r *run) restartUnderLoad(ctx context.Context, s *Scenario, rate float64, c
 	line := watched.timeline(s)
 	line.offered(rate, s.shape, d)
 	r.results.Timelines = append(r.results.Timelines, line)
+	if err := r.daemon.scanned(ctx); err != nil {
+		return err
+	}
 	result.Due, result.Failed, result.Gap = a.due, a.errors+a.dropped, watched.longestGap().Seconds()
 	r.results.Restarts = append(r.results.Restarts, result)
 	shown.add(1)
@@ -340,10 +354,13 @@ func (r *run) withoutCache(ctx context.Context) error {
 	if err := r.daemon.restart(ctx, flags...); err != nil {
 		return err
 	}
+	// What reads need is in the block cache after each block was asked for once.
+	if err := r.askForAll(ctx, "fill the block cache"); err != nil {
+		return err
+	}
 	r.daemon.settle(ctx, 3*r.settling)
 	subject := r.ours(rowUncached, must("get-uniform"), r.Connections)
 	subject.row.Setting = fmt.Sprint(flags)
-	// What reads need is in the block cache after each block was asked for once.
 	bare := &side{
 		row:  Row{Name: rowBareUncached, Scenario: "get-uniform", Unit: "requests"},
 		hire: func() ([]worker, error) { return r.bare.clients(must("get-uniform"), r.Connections) },
@@ -351,7 +368,7 @@ func (r *run) withoutCache(ctx context.Context) error {
 	}
 	subject.limit = bare
 	err := r.compare(ctx, Group{Name: "Reads without the rendered cache", About: "closed loop, the store in the block cache"},
-		[]*side{subject, bare}, r.Pairs, r.ReadSlice, 2*r.ReadSlice)
+		[]*side{subject, bare}, r.Pairs, r.ReadSlice, r.ReadSlice/4)
 	if err != nil {
 		return err
 	}
@@ -374,20 +391,11 @@ func (r *run) slowSync(ctx context.Context) error {
 			if err := r.daemon.restart(ctx, with...); err != nil {
 				return nil, err
 			}
-			// What it keeps in memory comes back with the first pushes.
-			workers, err := hire()
-			if err != nil {
-				return nil, err
-			}
-			if _, _, err := drive(ctx, workers, r.WriteSlice/5, unwatched); err != nil {
-				return nil, err
-			}
-			r.daemon.settle(ctx, r.settling)
 			return hire()
 		}
 	}
 	err := r.compare(ctx, Group{Name: "Longer syncs", About: "closed loop, the daemon started anew for each turn", Writes: true},
-		[]*side{slow, fast}, r.Pairs, r.WriteSlice/2, 0)
+		[]*side{slow, fast}, r.Pairs, r.WriteSlice, 0)
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,10 @@ import (
 // A recorder makes a timeline of what it watches.
 type recorder struct {
 	began time.Time
+	step  time.Duration // what is counted together: a second, or set before anything is watched
 
 	mu       sync.Mutex
-	now      *hdrhistogram.Histogram // of the second under way
+	now      *hdrhistogram.Histogram // of the step under way
 	second   int
 	units    int64
 	errors   int64
@@ -22,15 +23,15 @@ type recorder struct {
 }
 
 func newRecorder(began time.Time) *recorder {
-	return &recorder{began: began, now: newHistogram(), lastGood: began}
+	return &recorder{began: began, step: time.Second, now: newHistogram(), lastGood: began}
 }
 
-// watch is a watcher. What comes late for a second that is over counts for the one
+// watch is a watcher. What comes late for a step that is over counts for the one
 // under way.
 func (r *recorder) watch(at time.Time, took time.Duration, units int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for second := int(at.Sub(r.began) / time.Second); second > r.second; {
+	for second := int(at.Sub(r.began) / r.step); second > r.second; {
 		r.turn(1)
 	}
 	if err != nil {
@@ -45,10 +46,10 @@ func (r *recorder) watch(at time.Time, took time.Duration, units int, err error)
 	r.lastGood = at
 }
 
-// turn closes the second under way, which took so many.
+// turn closes the step under way, of which so much is over, 1 being all of it.
 func (r *recorder) turn(took float64) {
 	l := latencyOf(r.now)
-	r.seconds = append(r.seconds, Second{T: float64(r.second), PerSecond: float64(r.units) / took, P50: l.P50, P99: l.P99, Errors: r.errors})
+	r.seconds = append(r.seconds, Second{T: float64(r.second) * r.step.Seconds(), PerSecond: float64(r.units) / (took * r.step.Seconds()), P50: l.P50, P99: l.P99, Errors: r.errors})
 	r.now.Reset()
 	r.units, r.errors = 0, 0
 	r.second++
@@ -58,11 +59,11 @@ func (r *recorder) turn(took float64) {
 func (r *recorder) timeline(s *Scenario) Timeline {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// A last second of which there was hardly any would be an outlier.
-	if part := time.Since(r.began).Seconds() - float64(r.second); part > 0.2 && r.units > 0 {
+	// A last step of which there was hardly any would be an outlier.
+	if part := float64(time.Since(r.began))/float64(r.step) - float64(r.second); part > 0.2 && r.units > 0 {
 		r.turn(min(part, 1))
 	}
-	return Timeline{Scenario: s.Name, Unit: s.Unit, Seconds: r.seconds}
+	return Timeline{Scenario: s.Name, Unit: s.Unit, Step: r.step.Seconds(), Seconds: r.seconds}
 }
 
 // longestGap is the longest time without a good answer, so far.

@@ -75,6 +75,13 @@ func openPostgres(ctx context.Context, at string) (keeper, error) {
 
 func (p *postgres) close() { p.pool.Close() }
 
+// settings are those that are not the default.
+func (p *postgres) settings(ctx context.Context) (text string, err error) {
+	err = p.pool.QueryRow(ctx, `SELECT version() || E'\n' || string_agg(name || ' = ' || current_setting(name), E'\n' ORDER BY name)
+FROM pg_settings WHERE source IN ('command line', 'configuration file') AND name NOT LIKE '%director%'`).Scan(&text)
+	return text, err
+}
+
 func (p *postgres) keep(ctx context.Context, events []trace.Event) error {
 	order := make([]*trace.Event, len(events))
 	for i := range events {

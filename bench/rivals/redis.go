@@ -38,6 +38,23 @@ func openRedis(ctx context.Context, at string) (keeper, error) {
 
 func (k *redisKeeper) close() { k.client.Close() }
 
+// settings are those that durability and speed hang on.
+func (k *redisKeeper) settings(ctx context.Context) (string, error) {
+	info, err := k.client.InfoMap(ctx, "server").Result()
+	if err != nil {
+		return "", err
+	}
+	text := "Redis " + info["Server"]["redis_version"]
+	for _, name := range []string{"appendonly", "appendfsync", "save", "io-threads", "maxmemory", "no-appendfsync-on-rewrite", "hash-max-listpack-entries", "hash-max-listpack-value"} {
+		set, err := k.client.ConfigGet(ctx, name).Result()
+		if err != nil {
+			return "", err
+		}
+		text += fmt.Sprintf("\n%s = %q", name, set[name])
+	}
+	return text, nil
+}
+
 // A field is the carrier, 0x00, the event's place in time and its identity.
 const fieldEnd = 1 + 8 + 8
 

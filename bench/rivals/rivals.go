@@ -41,6 +41,8 @@ type keeper interface {
 	keep(ctx context.Context, events []trace.Event) error
 	// read gives what is kept of a number, ErrNotFound where that is nothing.
 	read(ctx context.Context, number string) (*found, error)
+	// settings says which version it is and how it is set, a line each.
+	settings(ctx context.Context) (string, error)
 	close()
 }
 
@@ -56,7 +58,7 @@ type found struct {
 // patience is how long a rival may take over one request: the daemon's.
 const patience = 2500 * time.Millisecond
 
-// Serve answers POST /push/sf and GET /v1/traces/{number} until ctx is over. What the rival
+// Serve answers POST /push/sf, GET /v1/traces/{number}, and GET /settings in plain text until ctx is over. What the rival
 // keeps it finds again: nothing is removed. The server's handler is replaced.
 func Serve(ctx context.Context, server *fasthttp.Server, o Options) error {
 	open := map[string]func(context.Context, string) (keeper, error){"postgres": openPostgres, "redis": openRedis}[o.Kind]
@@ -106,9 +108,24 @@ func (r *rival) handle(ctx *fasthttp.RequestCtx) {
 		r.push(ctx)
 	case isTrace && ctx.IsGet():
 		r.trace(ctx, number)
+	case path == "/settings" && ctx.IsGet():
+		r.tell(ctx)
 	default:
 		ctx.SetStatusCode(fasthttp.StatusNotFound)
 	}
+}
+
+// tell says how the rival is set.
+func (r *rival) tell(ctx *fasthttp.RequestCtx) {
+	wait, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	text, err := r.settings(wait)
+	if err != nil {
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+		text = err.Error()
+	}
+	ctx.SetContentType("text/plain; charset=utf-8")
+	ctx.SetBodyString(text)
 }
 
 // push does what the daemon's door does, but for the gate and the quarantine.

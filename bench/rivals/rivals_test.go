@@ -57,6 +57,10 @@ func (s *shelf) read(_ context.Context, number string) (*found, error) {
 	return f, nil
 }
 
+func (s *shelf) settings(context.Context) (string, error) {
+	return "a shelf\nsynchronous_commit = on\nappendfsync = \"always\"", nil
+}
+
 func (s *shelf) close() {}
 
 // each runs a test over a rival in memory, and over those whose addresses rivals.sh gave.
@@ -127,6 +131,9 @@ func TestPushAndTrace(t *testing.T) {
 		}
 		if status, _ := ask("POST", "/push/sf", "{"); status != 503 {
 			t.Errorf("what is no push: %d", status)
+		}
+		if status, body := ask("GET", "/settings", ""); status != 200 || !strings.Contains(body, "synchronous_commit = on") && !strings.Contains(body, `appendfsync = "always"`) {
+			t.Errorf("settings: %d %s", status, body)
 		}
 		if status, _ := ask("GET", "/elsewhere", ""); status != 404 {
 			t.Errorf("another path: %d", status)

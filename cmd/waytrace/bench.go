@@ -14,6 +14,7 @@ import (
 // BenchCmd is `waytrace bench`.
 type BenchCmd struct {
 	Suite   BenchSuiteCmd   `cmd:"" default:"withargs" help:"Measure a daemon of its own against what this machine can do."`
+	Big     BenchBigCmd     `cmd:"" help:"Measure what only much data, much time, or other databases show; by hand, an hour and more."`
 	Run     BenchRunCmd     `cmd:"" help:"Run single kinds of load, also against a daemon that runs elsewhere."`
 	Compare BenchCompareCmd `cmd:"" help:"Say what changed from one run to another."`
 	Publish BenchPublishCmd `cmd:"" help:"Keep a run as the one of its machine, and make a table of it."`
@@ -88,7 +89,7 @@ type BenchSuiteCmd struct {
 	Waybills    int           `help:"Parcels to load the daemon with, eight events each; 0 is 1000000, or 100000 with --quick." default:"0"`
 	Connections int           `help:"Connections that ask at once; reads are measured at 256 too." default:"64"`
 	Pairs       int           `help:"Turns that each side gets; 0 is 3, or 1 with --quick." default:"0"`
-	ReadSlice   time.Duration `help:"Length of a turn that reads; 0 is 5s, or 1.5s with --quick." default:"0"`
+	ReadSlice   time.Duration `help:"Length of a turn that reads; 0 is 4s, or 1.5s with --quick." default:"0"`
 	WriteSlice  time.Duration `help:"Length of a turn that writes; 0 is 30s, or 3s with --quick. Shorter ones measure memory." default:"0"`
 
 	BenchOutput

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +21,8 @@ type BenchPublishCmd struct {
 // Help is the example of --help.
 func (*BenchPublishCmd) Help() string {
 	return `Keeps a run as the one of its machine, and prints its targets as a table of Markdown; --readme puts the
-table between <!-- bench --> and <!-- /bench --> of a page.
+table between <!-- bench --> and <!-- /bench --> of a page. A big run is kept beside the machine's other
+one, and both make one table.
 
 Example:
 
@@ -38,11 +41,23 @@ func (c *BenchPublishCmd) Run(io *streams) error {
 	if err != nil {
 		return err
 	}
-	if err := results.WriteJSON(filepath.Join(c.Dir, results.Machine.FileName())); err != nil {
+	if err := results.WriteJSON(filepath.Join(c.Dir, results.FileName())); err != nil {
 		return err
 	}
+	var runs []*bench.Results
+	for _, name := range results.Machine.FileNames() {
+		kept, err := bench.ReadResults(filepath.Join(c.Dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		runs = append(runs, kept)
+	}
+	table := bench.Markdown(runs...)
 	if c.Readme == "" {
-		_, err := fmt.Fprint(io.out, results.Markdown())
+		_, err := fmt.Fprint(io.out, table)
 		return err
 	}
 	page, err := os.ReadFile(c.Readme)
@@ -54,5 +69,5 @@ func (c *BenchPublishCmd) Run(io *streams) error {
 	if !begins || !ends {
 		return fmt.Errorf("%s has no %s and %s to put the table between", c.Readme, strings.TrimSpace(benchMark), benchMarkEnd)
 	}
-	return os.WriteFile(c.Readme, []byte(before+benchMark+results.Markdown()+benchMarkEnd+after), 0o644)
+	return os.WriteFile(c.Readme, []byte(before+benchMark+table+benchMarkEnd+after), 0o644)
 }

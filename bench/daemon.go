@@ -251,7 +251,7 @@ func allowedMemory(settings map[string]string) int64 {
 			return 0
 		}
 		if name == "store.memtable" {
-			n *= 4 // of which there may be so many
+			n *= 3 // of which there may be so many
 		}
 		allowed += n
 	}

@@ -31,10 +31,13 @@ type compactions struct {
 const grantEvery = 100 * time.Millisecond
 
 // Refuse grants no further compaction. Those that run go on.
-func (c *compactions) Refuse() {
+func (c *compactions) Refuse() { c.refuse(true) }
+
+// refuse says whether no compaction may begin, until it is said again.
+func (c *compactions) refuse(yes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.refused = true
+	c.refused = yes
 }
 
 // Register is called once by the database when it opens.

@@ -61,7 +61,14 @@ func (s *Store) WriteMetrics(w io.Writer) {
 	if s.failed.Load() != nil {
 		readOnly = 1
 	}
+	pending := 0
+	select {
+	case <-s.learned:
+	default:
+		pending = 1
+	}
 	gauge("read_only", readOnly)
+	gauge("scan_pending", pending)
 	gauge("write_stalled_seconds", s.Stalled().Seconds())
 	gauge("safe_mark", s.SafeMark())
 	gauge("waybills", s.waybills.Load())

@@ -114,7 +114,7 @@ var compression = func() pebble.DBCompressionSettings {
 // The database stops writes at so many memtables, and at so many tables one over
 // the other on its first level; see Busy.
 const (
-	stopMemtables = 4
+	stopMemtables = 3
 	stopSublevels = 32
 )
 

@@ -145,9 +145,13 @@ func openDatabase(dir string, o Options, change func(*pebble.Options)) (*Store, 
 	s.cache = pebble.NewCache(o.CacheSize + stopMemtables*int64(o.MemTableSize))
 	settings := s.pebbleOptions(s.cache, o)
 	change(settings)
+	// Before it returns, opening waits for every compaction that the tables made of the
+	// log have set off, and one of them may take longer than all the rest.
+	s.compactions.refuse(true)
 	// The database makes the directory itself, and syncs the entry in its parent:
 	// one that was made before it came would be gone after a power cut.
 	db, err := pebble.Open(dir, settings)
+	s.compactions.refuse(false)
 	if err != nil {
 		s.cache.Unref()
 		return nil, openError(dir, err)

@@ -73,7 +73,7 @@ type Files struct {
 type StoreSettings struct {
 	Cache    Size `help:"Memory for blocks read from the disk; 0 is an eighth of what there is." default:"0"`
 	Heads    Size `help:"Memory for what is known of the parcels written to last, so that it need not be looked for; 0 is a sixteenth of what there is." default:"0"`
-	Memtable Size `help:"Bytes gathered in memory before a table is written; up to four times as much may be in memory." default:"128MiB"`
+	Memtable Size `help:"Bytes gathered in memory before a table is written; up to three times as much may be in memory." default:"128MiB"`
 
 	SyncDelay time.Duration `help:"Lengthen every wait for the disk by so much, to rehearse a slower one." default:"0s"`
 }

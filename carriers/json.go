@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"unicode/utf8"
 	"unsafe"
 
 	"github.com/bytedance/sonic"
+	"github.com/bytedance/sonic/decoder"
 	sonicutf8 "github.com/bytedance/sonic/utf8"
 
 	"waytrace/trace"
@@ -37,10 +39,26 @@ var ErrMismatch = errors.New("JSON of another type than expected")
 
 // Both check what encoding/json checks. sonicCopying copies every string; with
 // sonicBorrowing those without escapes refer into what is read.
-var (
-	sonicCopying   = sonic.Config{ValidateString: true, CopyString: true}.Froze()
-	sonicBorrowing = sonic.Config{ValidateString: true}.Froze()
+const (
+	sonicBorrowing = decoder.OptionValidateString
+	sonicCopying   = sonicBorrowing | decoder.OptionCopyString
 )
+
+var decoders = sync.Pool{New: func() any { return decoder.NewDecoder("") }}
+
+// decode reads one value and nothing behind it, into v.
+func decode(how decoder.Options, data string, v any) error {
+	d := decoders.Get().(*decoder.Decoder)
+	d.Reset(data)
+	d.SetOptions(how)
+	err := d.Decode(v)
+	if err == nil {
+		err = d.CheckTrailings()
+	}
+	d.Reset("") // the data is the caller's
+	decoders.Put(d)
+	return err
+}
 
 // ReadJSON reads one JSON value into v, with the library in use. Strings are
 // copies; a json.RawMessage in v may borrow data, and what an UnmarshalJSON is
@@ -58,7 +76,7 @@ func ReadJSON(data []byte, v any) error { return readJSON(sonicCopying, data, v)
 // change while they are in use: data from trace.Facts.Keep does not.
 func BorrowJSON(data []byte, v any) error { return readJSON(sonicBorrowing, data, v) }
 
-func readJSON(how sonic.API, data []byte, v any) error {
+func readJSON(how decoder.Options, data []byte, v any) error {
 	data = bytes.TrimPrefix(data, utf8BOM)
 	if !validUTF8(View(data)) {
 		return trace.Invalid("not_utf8", "", "JSON: %s", whereNotUTF8(data))
@@ -71,7 +89,7 @@ func readJSON(how sonic.API, data []byte, v any) error {
 			return nil
 		}
 	} else {
-		err := how.UnmarshalFromString(View(data), v) // which copies no bytes that it need not
+		err := decode(how, View(data), v) // which copies no bytes that it need not
 		if err == nil && goodEscapes(data) {
 			return nil
 		}

@@ -94,13 +94,19 @@ func (s *xmlScan) declaration() bool {
 		return true
 	}
 	inside, rest, found := strings.Cut(s.rest, "?>")
-	inside = strings.ReplaceAll(inside, "'", `"`)
 	s.rest = rest
-	switch strings.ToLower(inside) {
-	case ` version="1.0"`, ` version="1.0" encoding="utf-8"`:
-		return found
+	for _, usual := range declarations {
+		if strings.EqualFold(inside, usual) {
+			return found
+		}
 	}
 	return false
+}
+
+// declarations are what may stand in the first line, in any case.
+var declarations = [...]string{
+	` version="1.0" encoding="utf-8"`, ` version='1.0' encoding='utf-8'`,
+	` version="1.0"`, ` version='1.0'`,
 }
 
 // tag takes the beginning of a tag and its name, and of an end tag the blanks behind it.

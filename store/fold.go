@@ -97,7 +97,8 @@ func (w *writer) number(h *liveHead) {
 			Before: before, After: h.head.Pair, Changes: changes})
 		before = h.head.Pair // whoever follows hears of the new status once
 	}
-	for _, changes := range h.shares() {
+	w.shares = h.shares(w.shares[:0])
+	for _, changes := range w.shares {
 		group(changes, *own)
 		w.store.partitions[h.partition].counted.Store(*own)
 		*own++
@@ -112,11 +113,11 @@ func (w *writer) number(h *liveHead) {
 // its events may have grown by then.
 const shareBytes = 256 << 10
 
-// shares cuts what was heard here into runs that hold no more than shareBytes each,
-// where a single fact does not hold more.
-func (h *liveHead) shares() [][]trace.Change {
+// shares appends what was heard here to all, cut into runs that hold no more than
+// shareBytes each, where a single fact does not hold more.
+func (h *liveHead) shares(all [][]trace.Change) [][]trace.Change {
 	if len(h.changes) == 0 {
-		return nil
+		return all
 	}
 	total := 0
 	for i := range h.events {
@@ -126,13 +127,12 @@ func (h *liveHead) shares() [][]trace.Change {
 		total += carries(&h.changes[i])
 	}
 	if total <= shareBytes {
-		return [][]trace.Change{h.changes} // nearly always
+		return append(all, h.changes) // nearly always
 	}
 	size := make(map[trace.ID]int, len(h.events))
 	for i := range h.events {
 		size[h.events[i].id] = len(h.events[i].value)
 	}
-	var all [][]trace.Change
 	begin, held := 0, 0
 	for i := range h.changes {
 		c := &h.changes[i]

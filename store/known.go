@@ -70,8 +70,8 @@ func (k *known) add(hash uint64) {
 	last := layers[len(layers)-1]
 	if k.count++; k.count > last.capacity {
 		last = newLayer(2 * last.capacity)
-		layers = append(layers[:len(layers):len(layers)], last)
-		k.layers.Store(&layers)
+		grown := append(layers[:len(layers):len(layers)], last) // not layers: its address would cost memory each time
+		k.layers.Store(&grown)
 		k.count = 1
 	}
 	block, at := last.block(hash), bitsOf(hash)

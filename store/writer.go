@@ -24,7 +24,7 @@ const (
 	queueLength = 1024    // requests that may wait for the writer
 	batchEvents = 4096    // events that go into one batch
 	batchBytes  = 1 << 20 // and bytes of them; half a memtable would stop all else
-	depth       = 4       // batches under way to the disk at once
+	depth       = 16      // batches under way to the disk at once
 	listWeight  = 64      // bytes that an event of a list weighs: in the feed, in its head, and in being judged
 )
 
@@ -77,9 +77,19 @@ type flight struct {
 	began    time.Time
 }
 
+// landed are flights whose memory the next ones may have.
+var landed = sync.Pool{New: func() any { return new(flight) }}
+
+// giveBack lets another batch have the memory of a flight that has landed.
+func (f *flight) giveBack() {
+	clear(f.requests)
+	*f = flight{requests: f.requests[:0], entries: f.entries[:0], moved: f.moved[:0]}
+	landed.Put(f)
+}
+
 // write is the writer's goroutine, with the one that waits for the disk.
 func (s *Store) write() {
-	flights := make(chan flight, depth)
+	flights := make(chan *flight, depth)
 	go func() {
 		defer close(s.stopped)
 		for f := range flights {
@@ -102,19 +112,20 @@ func (s *Store) write() {
 			}
 		}
 		s.writing.Store(time.Now().UnixNano())
-		f := w.commit(s.gather(first))
+		f := landed.Get().(*flight)
+		s.gather(f, first)
+		w.commit(f)
 		s.writing.Store(0)
 		flights <- f
 	}
 }
 
 // gather takes what waits behind the first request, up to a batch full.
-func (s *Store) gather(first *request) []*request {
-	requests := make([]*request, 0, 64)
+func (s *Store) gather(f *flight, first *request) {
 	events, size := 0, 0
 	for r := first; ; {
 		if r.claimed.CompareAndSwap(false, true) {
-			requests = append(requests, r)
+			f.requests = append(f.requests, r)
 			if r.facts != nil {
 				events += len(r.facts.Events)
 				for i := range r.facts.Events {
@@ -127,18 +138,18 @@ func (s *Store) gather(first *request) []*request {
 			size += len(r.kept)
 		}
 		if events >= batchEvents || size >= batchBytes {
-			return requests
+			return
 		}
 		select {
 		case r = <-s.in:
 		default:
-			return requests
+			return
 		}
 	}
 }
 
 // land waits for a flight to be synced and answers who waits for it.
-func (s *Store) land(f flight) {
+func (s *Store) land(f *flight) {
 	if f.batch != nil {
 		s.syncing.Store(f.began.UnixNano())
 		err := f.batch.SyncWait()
@@ -168,6 +179,7 @@ func (s *Store) land(f flight) {
 		}
 		r.done <- struct{}{} // which has room for one
 	}
+	f.giveBack()
 }
 
 // A writer is the state of the one goroutine that commits.
@@ -187,6 +199,7 @@ type writer struct {
 
 	list, listed []byte      // heads of a number
 	dirty        []*liveHead // heads that the batch changed
+	shares       [][]trace.Change
 	spare        []*liveHead // of earlier batches, to be used again
 }
 
@@ -245,13 +258,13 @@ type liveEvent struct {
 
 // commit builds one batch out of requests and hands it to the disk, without
 // waiting for it.
-func (w *writer) commit(requests []*request) flight {
-	f := flight{requests: requests, began: time.Now()}
+func (w *writer) commit(f *flight) {
+	f.began = time.Now()
 	w.batch = w.store.db.NewBatch()
 	w.heard = 0
-	w.entries, w.moved = nil, make([]uint32, 0, len(requests))
+	w.entries, w.moved = f.entries, f.moved
 	defer w.forget()
-	for _, r := range requests {
+	for _, r := range f.requests {
 		switch {
 		case r.facts != nil:
 			r.fresh, r.err = w.take(r.facts)
@@ -270,21 +283,20 @@ func (w *writer) commit(requests []*request) flight {
 	f.seq, f.entries, f.moved = w.store.next.seq-1, w.entries, w.moved
 	if w.batch.Empty() {
 		w.batch.Close()
-		return f
+		return
 	}
-	batchRequests.Update(float64(len(requests)))
+	batchRequests.Update(float64(len(f.requests)))
 	if w.store.failed.Load() != nil {
 		// After a failed write of the log, the database must not be given another.
 		w.batch.Close()
-		return f
+		return
 	}
 	f.ordinal = w.store.landing.hand()
 	if err := w.store.db.ApplyNoSyncWait(w.batch, pebble.Sync); err != nil {
 		w.store.fail(err)
-		return f
+		return
 	}
 	f.batch = w.batch
-	return f
 }
 
 // live gives the head of a waybill, from the batch or from the database.

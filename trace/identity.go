@@ -205,7 +205,7 @@ func uniteReferences(a, b []Reference) []Reference {
 	if !missing {
 		return a
 	}
-	all := append(slices.Clone(a), b...)
+	all := slices.Concat(a, b)
 	slices.SortFunc(all, compareReferences)
 	return slices.Compact(all)
 }

@@ -17,8 +17,11 @@ type distress struct {
 const (
 	busySublevels = stopSublevels / 2
 	// busyAfter is how long a write may be under way before more are refused, while
-	// others wait behind it: a sixth of what the carriers wait.
-	busyAfter = 500 * time.Millisecond
+	// mostWaiting others wait behind it: a sixth of what the carriers wait. Those who
+	// wait are what a disk has to do that is slow, and has not stopped: with nobody
+	// let in, each of its syncs would be of next to nothing.
+	busyAfter   = 500 * time.Millisecond
+	mostWaiting = queueLength / 4
 )
 
 // Busy reports whether the store has more to do than it can: then a write that is
@@ -29,7 +32,7 @@ func (s *Store) Busy() (reason string, busy bool) {
 	switch {
 	case waiting == cap(s.in):
 		return "queue", true
-	case waiting > 0 && s.Stalled() > busyAfter:
+	case waiting > mostWaiting && s.Stalled() > busyAfter:
 		return "disk", true
 	}
 	now := int64(time.Since(s.opened))

@@ -289,7 +289,7 @@ func (d *daemon) listen(name, address string, server *fasthttp.Server, https *tl
 		return nil, fmt.Errorf("%s: %w: is another waytrace running? choose another address with --listen or --admin-listen", name, err)
 	}
 	at := ln.Addr()
-	ln = patient{ln}
+	ln = turnstile{patient{ln}, server, https != nil}
 	if https != nil {
 		ln = tls.NewListener(ln, https)
 	}

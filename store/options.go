@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -116,6 +117,8 @@ var compression = func() pebble.DBCompressionSettings {
 const (
 	stopMemtables = 3
 	stopSublevels = 32
+
+	mostCompactions = 4 // at once, on half of the cores at most: the others answer
 )
 
 // pebble gives the database's own settings. What they rest on is in
@@ -134,7 +137,7 @@ func (s *Store) pebbleOptions(cache *pebble.Cache, o Options) *pebble.Options {
 		LBaseMaxBytes:               512 << 20,
 		MaxOpenFiles:                4096,
 		BytesPerSync:                1 << 20,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, min(runtime.NumCPU()/2, mostCompactions)) },
 		Logger:                      pebbleLog{s},
 		EventListener:               s.listener(),
 	}

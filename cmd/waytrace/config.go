@@ -80,7 +80,7 @@ type StoreSettings struct {
 
 // QuerySettings say how much memory is spent on answers.
 type QuerySettings struct {
-	Cache   Size `help:"Memory for answers that may be asked for again; 0 is an eighth of what there is." default:"0"`
+	Cache   Size `help:"Memory for answers that may be asked for again; 0 is a sixth of what there is." default:"0"`
 	NoCache bool `help:"Keep no answers: each is read and written anew."`
 
 	RehearseDelay time.Duration `help:"Spend so much processor time more on every request, to see whether a measurement would notice." default:"0s"`

@@ -7,12 +7,12 @@ import (
 )
 
 // Where the settings leave a cache's size open it is a share of the memory that the
-// process may use. Together the caches are less than a third of it: the rest is for
+// process may use. Together the caches are a good third of it: the rest is for
 // memtables, requests under way, and the system's own cache of the disk.
 const (
 	shareOfBlocks  = 8
 	shareOfHeads   = 16
-	shareOfAnswers = 8
+	shareOfAnswers = 6
 )
 
 // shareMemory sets the sizes of caches that the settings leave open, in whole MiB.

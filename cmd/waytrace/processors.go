@@ -5,8 +5,8 @@ import (
 	"runtime"
 )
 
-// compacting is how many threads may run Go code beyond the cores: as many as compactions run
-// at once. Go lets a compaction keep a thread for up to ten milliseconds, while answers
+// compacting is how many threads may run Go code beyond the cores: one for a compaction
+// and one for what writes memtables out. Go lets a compaction keep a thread for up to ten milliseconds, while answers
 // wait behind it; the system shares the cores out much sooner.
 const compacting = 2
 

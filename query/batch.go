@@ -56,7 +56,8 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 	q.carrier, q.plain = carrier, q.plain && carrier == ""
 	t := borrow()
 	defer giveBack(t)
-	b := append(page(ctx), `{"items":[`...)
+	page := sheets.Get().(*sheet)
+	b := append(page.body[:0], `{"items":[`...)
 	var near window
 	for i := range min(farSight, len(numbers)) {
 		a.sight(&near[i], numbers[i], &q)
@@ -73,14 +74,15 @@ func (a Answers) many(ctx *fasthttp.RequestCtx, who trace.Asker, events bool) er
 			b = append(trace.AppendString(append(b, `"number":`...), number), ',')
 		}
 		if b, err = a.item(b, t, &near[i%farSight], &q, began); err != nil {
-			return err
+			return err // and the page with it: this is seldom
 		}
 		b = append(b, '}')
 		if next := i + farSight; next < len(numbers) {
 			a.sight(&near[next%farSight], numbers[next], &q)
 		}
 	}
-	give(ctx, append(b, `]}`...))
+	page.body = append(b, `]}`...)
+	page.give(ctx)
 	return nil
 }
 

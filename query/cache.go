@@ -42,7 +42,7 @@ type Cache struct {
 type shard struct {
 	mu    sync.Mutex
 	ring  []byte
-	index []byte // slots of hash, lines and place+1, of 32, 7 and 25 bits; 0 is none
+	index []byte // slots of hash, steps and place+1, of 32, 7 and 25 bits; 0 is none
 
 	head, tail, used int // within the ring, in bytes
 	entries          int
@@ -82,8 +82,8 @@ const (
 
 	slotSize  = 8
 	placeBits = 25 // so that a shard has up to 256 MiB
-	mostLines = 1<<(32-placeBits) - 1
-	cacheLine = 64
+	mostSteps = 1<<(32-placeBits) - 1
+	stepSize  = 512 // bytes; see prefetch
 	mostOf    = 1 << placeBits * entryAlign
 )
 
@@ -212,11 +212,11 @@ func (c *Cache) expect(k *key) {
 	defer s.mu.Unlock()
 	mask, short := s.mask(), k.short()
 	for i := short & mask; ; i = (i + 1) & mask {
-		switch hash, place, lines := s.slot(i); {
+		switch hash, place, steps := s.slot(i); {
 		case place == none:
 			return
 		case hash == short:
-			prefetch(&s.ring[place], lines)
+			prefetch(&s.ring[place], steps)
 			return
 		}
 	}
@@ -237,7 +237,7 @@ func touch(e []byte) {
 // mask makes a slot's number out of any.
 func (s *shard) mask() uint32 { return uint32(len(s.index)/slotSize - 1) }
 
-func (s *shard) slot(i uint32) (hash uint32, place, lines int) {
+func (s *shard) slot(i uint32) (hash uint32, place, steps int) {
 	v := order.Uint64(s.index[i*slotSize:])
 	at := uint32(v)
 	return uint32(v >> 32), (int(at&(1<<placeBits-1)) - 1) * entryAlign, int(at >> placeBits)
@@ -250,7 +250,7 @@ const none = -entryAlign
 func (s *shard) find(k *key, whole bool) []byte {
 	mask, short := s.mask(), k.short()
 	for i := short & mask; ; i = (i + 1) & mask {
-		hash, place, lines := s.slot(i)
+		hash, place, steps := s.slot(i)
 		if place == none {
 			return nil
 		}
@@ -259,7 +259,7 @@ func (s *shard) find(k *key, whole bool) []byte {
 		}
 		e := s.ring[place:]
 		if whole {
-			prefetch(&e[0], lines)
+			prefetch(&e[0], steps)
 		}
 		if n := int(e[atKey]); bytes.Equal(e[atRest:atRest+n], k.bytes()) {
 			return e
@@ -299,8 +299,8 @@ func (s *shard) remember(e []byte) {
 }
 
 func (s *shard) point(slot uint32, e []byte) {
-	lines := min((int(order.Uint32(e[atSize:]))+cacheLine-1)/cacheLine, mostLines)
-	order.PutUint64(s.index[slot*slotSize:], uint64(order.Uint32(e[atHash:]))<<32|uint64(lines)<<placeBits|uint64(s.place(e)/entryAlign+1))
+	steps := min((int(order.Uint32(e[atSize:]))+stepSize-1)/stepSize, mostSteps)
+	order.PutUint64(s.index[slot*slotSize:], uint64(order.Uint32(e[atHash:]))<<32|uint64(steps)<<placeBits|uint64(s.place(e)/entryAlign+1))
 }
 
 // forget empties a slot and moves those behind it up, so that no search stops short of

@@ -44,13 +44,13 @@ func (s *shard) sound(t *testing.T) {
 	}
 	slots := 0
 	for i := range uint32(len(s.index) / slotSize) {
-		_, place, lines := s.slot(i)
+		_, place, steps := s.slot(i)
 		if place == none {
 			continue
 		}
 		slots++
-		if size := int(order.Uint32(s.ring[place:])); lines*cacheLine < min(size, mostLines*cacheLine) {
-			t.Fatalf("the slot of an entry of %d bytes says %d lines", size, lines)
+		if size := int(order.Uint32(s.ring[place:])); steps*stepSize < min(size, mostSteps*stepSize) {
+			t.Fatalf("the slot of an entry of %d bytes says %d steps", size, steps)
 		}
 	}
 	if alive != s.entries || slots != s.entries {

@@ -2,8 +2,10 @@
 
 package query
 
-// prefetch asks the processor for lines of 64 bytes from p on, and does not wait. It
-// neither reads nor writes, so that anybody may, at any time.
+// prefetch asks the processor for one line of its cache in each stepSize bytes from p on,
+// and does not wait: it goes on with the lines between by itself. Asked for all of them, it
+// has no room left for others. prefetch neither reads nor writes, so that anybody may, at
+// any time.
 //
 //go:noescape
-func prefetch(p *byte, lines int)
+func prefetch(p *byte, steps int)

@@ -107,7 +107,7 @@ func TestRun(t *testing.T) {
 	if left, _ := os.ReadDir(o.Dir); len(left) != 0 {
 		t.Errorf("%d things are left in the scratch directory", len(left))
 	}
-	for _, want := range []string{"load: 3,200 of 3,200 events", "ask for each trace once: 400 of 400 traces", "Reads: 24 of 24 turns", "Durable writes: 14 of 14 turns"} {
+	for _, want := range []string{"load: 3,200 of 3,200 events", "ask for each trace once: 400 of 400 answers", "Reads: 24 of 24 turns", "Durable writes: 14 of 14 turns"} {
 		if !strings.Contains(words.String(), want) {
 			t.Errorf("said %q, want %q in it", words.String(), want)
 		}

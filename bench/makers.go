@@ -95,8 +95,8 @@ type inTurn struct {
 	place *atomic.Int64
 }
 
-func newInTurn(to *endpoint, p *parcels, place *atomic.Int64) *inTurn {
-	return &inTurn{newGetter(to, tracesPath, 200, p, nil), place}
+func newInTurn(to *endpoint, path string, p *parcels, place *atomic.Int64) *inTurn {
+	return &inTurn{newGetter(to, path, 200, p, nil), place}
 }
 
 func (t *inTurn) next() ([]byte, int) {

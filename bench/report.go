@@ -20,7 +20,7 @@ import (
 var method = []string{
 	"The sides of a comparison take turns in one run, so that drift of the machine meets both. A ratio is taken pair by pair; it is the median, with the least and the most.",
 	"Server and generator share the cores of one machine, and talk over loopback. Trust the ratio; another machine gives other absolute figures.",
-	"Reads are measured after each trace was asked for once, and after the daemon has read its heads, which it does behind its back when it was started.",
+	"Reads are measured after each status and each trace was asked for once, and after the daemon has read its heads, which it does behind its back when it was started.",
 	"Peaks are of a closed loop: each connection asks again as soon as it is answered. Their latency is the time of service under full load; while the server stalls, nobody asks, so it says little about a fixed rate of arrivals.",
 	"Sweeps are an open loop: requests are due at random (Poisson) times from a seeded schedule, whatever the server does, and latency counts from the time at which a request was due. Lateness is the generator's own part of that; a turn with too much of it is done again, twice at most, and its figures are kept apart (late turns).",
 	"The bare handler is fasthttp in a process of its own, set as the daemon's server is, giving recorded answers in turn without reading the question.",

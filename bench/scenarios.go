@@ -237,17 +237,17 @@ func (k *kit) clients(s *Scenario, n int) ([]worker, error) {
 	})
 }
 
-// askEach asks for each parcel of the set once, in a closed loop, and wants it to be
-// there.
-func (k *kit) askEach(ctx context.Context, connections int, told watcher) error {
+// askEach asks at a path for each parcel of the set once, in a closed loop, and wants it
+// to be there.
+func (k *kit) askEach(ctx context.Context, path string, connections int, told watcher) error {
 	var place atomic.Int64
-	workers, err := crew(connections, func() (worker, error) { return newClient(k.to, newInTurn(k.to, k.parcels, &place)) })
+	workers, err := crew(connections, func() (worker, error) { return newClient(k.to, newInTurn(k.to, path, k.parcels, &place)) })
 	if err != nil {
 		return err
 	}
 	t, _, err := drive(ctx, workers, 0, told)
 	if err == nil && t.errors > 0 {
-		err = fmt.Errorf("%d of %d traces could not be read, the first: %w", t.errors, t.errors+t.requests, t.firstError)
+		err = fmt.Errorf("%d of %d parcels could not be read, the first: %w", t.errors, t.errors+t.requests, t.firstError)
 	}
 	return err
 }

@@ -87,7 +87,7 @@ func (r *run) fill(ctx context.Context, name string, st *site, most time.Duratio
 	ticks := time.NewTicker(200 * time.Millisecond)
 	defer ticks.Stop()
 	done := make(chan error, 1)
-	go func() { done <- st.kit.askEach(until, r.Connections, shown.watch) }()
+	go func() { done <- st.kit.askEach(until, tracesPath, r.Connections, shown.watch) }()
 	for {
 		select {
 		case err := <-done:

@@ -42,6 +42,10 @@ const (
 
 func at256(name string) string { return fmt.Sprintf("%s, %d connections", name, manyConnections) }
 
+// batchShare is how many connections that ask for one parcel stand for one that asks for
+// a hundred.
+const batchShare = 4
+
 // reads compares the daemon's answers with those of the bare handler.
 func (r *run) reads(ctx context.Context) error {
 	hot := must("get-hot")
@@ -64,13 +68,17 @@ func (r *run) reads(ctx context.Context) error {
 		return s
 	}
 	hotSide := held(bareTraces, rowHot, hot.Name, r.Connections)
-	if err := r.askForAll(ctx, "ask for each trace once"); err != nil {
+	if err := r.askForAll(ctx, "ask for each status once", statusPath); err != nil {
+		return err
+	}
+	if err := r.askForAll(ctx, "ask for each trace once", tracesPath); err != nil {
 		return err
 	}
 	// Each side stands next to its limit.
 	err = r.compare(ctx, Group{Name: "Reads", About: fmt.Sprintf("closed loop, %d connections", r.Connections)}, []*side{
 		held(bareTraces, rowUniform, "get-uniform", r.Connections), bareTraces, hotSide,
-		held(hotSide, rowBatch, "batch-100", r.Connections),
+		// Each connection has a hundred questions under way.
+		held(hotSide, rowBatch, "batch-100", max(1, r.Connections/batchShare)),
 		held(bareStatus, rowStatus, "status", r.Connections), bareStatus,
 		bareUnknown, held(bareUnknown, rowUnknown, "get-404", r.Connections),
 	}, r.Pairs, r.ReadSlice, r.ReadSlice/4)
@@ -101,10 +109,10 @@ func (r *run) reads(ctx context.Context) error {
 
 // askForAll asks for each trace of the set once, unmeasured: rows that read are of a
 // daemon that has been up for a while.
-func (r *run) askForAll(ctx context.Context, name string) error {
-	shown := newStage(r.Words, name, "traces", int64(r.Waybills))
+func (r *run) askForAll(ctx context.Context, name, path string) error {
+	shown := newStage(r.Words, name, "answers", int64(r.Waybills))
 	defer shown.end()
-	return r.kit.askEach(ctx, r.Connections, shown.watch)
+	return r.kit.askEach(ctx, path, r.Connections, shown.watch)
 }
 
 // sweepFractions are the rates of a sweep, as shares of the peak.
@@ -355,7 +363,7 @@ func (r *run) withoutCache(ctx context.Context) error {
 		return err
 	}
 	// What reads need is in the block cache after each block was asked for once.
-	if err := r.askForAll(ctx, "fill the block cache"); err != nil {
+	if err := r.askForAll(ctx, "fill the block cache", tracesPath); err != nil {
 		return err
 	}
 	r.daemon.settle(ctx, 3*r.settling)

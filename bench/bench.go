@@ -109,9 +109,9 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 	}
 	return carryOut(ctx, o, mode, method, func(r *run) []step {
 		return []step{
-			// What reads the set as it was loaded comes before what adds to it.
-			r.startDaemon, r.load, r.reads, r.arrivals, r.withoutCache, r.disk,
-			r.openLimit, r.writes, r.acknowledged, r.besides, r.others, r.restarted, r.slowSync, r.finish,
+			// Each part that pushes begins with the set as it was loaded.
+			r.startDaemon, r.load, r.disk, r.reads, r.arrivals, r.withoutCache, r.save,
+			r.acknowledged, r.anew, r.besides, r.anew, r.openLimit, r.writes, r.anew, r.others, r.anew, r.restarted, r.slowSync, r.finish,
 		}
 	})
 }

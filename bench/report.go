@@ -20,6 +20,7 @@ import (
 var method = []string{
 	"The sides of a comparison take turns in one run, so that drift of the machine meets both. A ratio is taken pair by pair; it is the median, with the least and the most.",
 	"Server and generator share the cores of one machine, and talk over loopback. Trust the ratio; another machine gives other absolute figures.",
+	"Each part that pushes begins with the directory as it was loaded and compacted, so that traces have the length that the results name.",
 	"Reads are measured after each status and each trace was asked for once, and after the daemon has read its heads, which it does behind its back when it was started.",
 	"Peaks are of a closed loop: each connection asks again as soon as it is answered. Their latency is the time of service under full load; while the server stalls, nobody asks, so it says little about a fixed rate of arrivals.",
 	"Sweeps are an open loop: requests are due at random (Poisson) times from a seeded schedule, whatever the server does, and latency counts from the time at which a request was due. Lateness is the generator's own part of that; a turn with too much of it is done again, twice at most, and its figures are kept apart (late turns).",

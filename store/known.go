@@ -38,7 +38,7 @@ const (
 	bitsOfBlock  = 64 * blockWords
 	bitsOfNumber = 12 // of memory: a strange number is taken for a known one once in 200 times
 	bitsEach     = 6
-	leastKnown   = 1 << 16
+	leastKnown   = 1 << 22 // 6 MiB: most nodes never have a second layer, in which each number would be looked for, too
 )
 
 func newLayer(capacity int64) *layer {
@@ -47,8 +47,10 @@ func newLayer(capacity int64) *layer {
 }
 
 // start makes room for n numbers, and as many again.
-func (k *known) start(n uint64) {
-	k.layers.Store(&[]*layer{newLayer(max(2*int64(n), leastKnown))})
+func (k *known) start(n uint64) { k.room(max(2*int64(n), leastKnown)) }
+
+func (k *known) room(capacity int64) {
+	k.layers.Store(&[]*layer{newLayer(capacity)})
 }
 
 // block is the one that a number's bits are in.

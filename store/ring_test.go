@@ -84,14 +84,15 @@ func TestRingTooLarge(t *testing.T) {
 // strangers for known.
 func TestKnown(t *testing.T) {
 	var k known
-	k.start(0)
+	const first = 1 << 16
+	k.room(first)
 	seed := maphash.MakeSeed()
 	hash := func(n int) uint64 { return maphash.String(seed, fmt.Sprint("SF", n)) }
 	if k.lacks(hash(1)) {
 		t.Error("a filter that is not complete knows that a number is unknown")
 	}
 	k.complete.Store(true)
-	const n = 3 * leastKnown
+	const n = 3 * first // three layers
 	for i := range n {
 		k.add(hash(i))
 	}

@@ -111,7 +111,7 @@ func Run(ctx context.Context, o Options) (*Results, error) {
 		return []step{
 			// Each part that pushes begins with the set as it was loaded.
 			r.startDaemon, r.load, r.disk, r.reads, r.arrivals, r.withoutCache, r.save,
-			r.acknowledged, r.anew, r.besides, r.anew, r.openLimit, r.writes, r.anew, r.others, r.anew, r.restarted, r.slowSync, r.finish,
+			r.openLimit, r.writes, r.anew, r.acknowledged, r.anew, r.besides, r.anew, r.others, r.anew, r.restarted, r.slowSync, r.finish,
 		}
 	})
 }

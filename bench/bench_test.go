@@ -48,7 +48,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, g := range r.Groups {
 		pairs := 2
-		if g.Name == "Other loads" || g.Name == "Pushes" {
+		if g.Name == "Other loads" {
 			pairs = 1
 		}
 		for _, row := range g.Rows {

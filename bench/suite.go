@@ -26,7 +26,6 @@ const (
 	rowUncached     = "uniform traces, rendered cache off"
 	rowBareUncached = "bare handler, the same traces"
 
-	rowPeak      = "pushes of four parcels, before others"
 	rowNew       = "pushes of one new parcel"
 	rowFour      = "pushes of four parcels"
 	rowTen       = "pushes of ten parcels"
@@ -186,6 +185,7 @@ func (r *run) writes(ctx context.Context) error {
 		return err
 	}
 	r.results.Calibration.Sync = latencyOf(sync)
+	r.pushPeak = r.results.row(rowFour).PerSecond.Median / eventsOfPush
 	r.remember("after writing")
 
 	first, again := r.ours(rowFirst, must("push-10-json"), r.Connections), r.ours(rowResend, must("resend"), r.Connections)
@@ -227,14 +227,9 @@ func (r *run) calibrate(ctx context.Context) error {
 	return nil
 }
 
-// acknowledged lets pushes come at rates, once it knows their peak.
+// acknowledged lets pushes come at rates, shares of what they can be sustained at: with
+// what they leave to compact.
 func (r *run) acknowledged(ctx context.Context) error {
-	err := r.compare(ctx, Group{Name: "Pushes", About: fmt.Sprintf("closed loop, %d connections: the peak that rates of pushes are shares of", r.Connections), Writes: true},
-		[]*side{r.ours(rowPeak, must("push-10-json"), r.Connections)}, 1, r.WriteSlice, 0)
-	if err != nil {
-		return err
-	}
-	r.pushPeak = r.results.row(rowPeak).PerSecond.Median / eventsOfPush
 	fractions := r.sweepFractions()
 	if !r.Quick {
 		fractions = []float64{0.25, 0.5, 0.8}

@@ -67,7 +67,7 @@ func (s *side) turn(ctx context.Context, r *run, pair int, d time.Duration) erro
 	switch {
 	case t.errors > 0:
 		r.problem("%s, pair %d: %d of %d requests failed, the first with: %v", s.row.Name, pair, t.errors, t.errors+t.requests, t.firstError)
-	case t.requests == 0:
+	case t.requests == 0 && pair > 0:
 		r.problem("%s, pair %d: nothing was done", s.row.Name, pair)
 	case took < d:
 		r.problem("%s, pair %d ended after %.1f s: %v", s.row.Name, pair, took.Seconds(), errUsedUp)

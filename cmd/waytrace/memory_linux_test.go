@@ -1,3 +1,5 @@
+//go:build !race
+
 package main
 
 import (
@@ -10,7 +12,8 @@ import (
 )
 
 // A daemon takes no more memory than its settings give it and 300 MB for the rest: what
-// the Go program needs, its own code, and what the C library loses between blocks.
+// the Go program needs, its own code, and what the C library loses between blocks. (The
+// race detector takes as much again.)
 func TestMemoryBound(t *testing.T) {
 	const (
 		cache, heads, answers = 8 << 20, 4 << 20, 4 << 20

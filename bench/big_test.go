@@ -159,7 +159,7 @@ func TestAllowedMemory(t *testing.T) {
 		}
 	}
 	settings := map[string]string{"store.cache": "1GiB", "store.memtable": "1MiB", "store.heads": "2MiB", "query.cache": "3MiB"}
-	if got := allowedMemory(settings); got != 1<<30+(3+2+3+300)<<20 {
+	if got := allowedMemory(settings); got != 1<<30+(3+2+3)<<20+memoryBesides {
 		t.Errorf("allowed are %d", got)
 	}
 	delete(settings, "query.cache")

@@ -240,7 +240,7 @@ func (r *run) rememberOf(d *daemon, when string) {
 }
 
 // memoryBesides is what a daemon may take beside its caches and memtables.
-const memoryBesides = 300 << 20
+const memoryBesides = 300_000_000 // bytes
 
 // allowedMemory is how much memory the settings allow; 0 where they do not say.
 func allowedMemory(settings map[string]string) int64 {

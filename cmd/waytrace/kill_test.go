@@ -109,6 +109,21 @@ func newLoad() *load {
 		Transport: &http.Transport{MaxIdleConnsPerHost: pushers}}}
 }
 
+// acknowledge notes what was told to be kept.
+func (l *load) acknowledge(numbers map[string][]string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for number, ids := range numbers {
+		if l.told[number] == nil {
+			l.told[number] = map[string]bool{}
+		}
+		for _, id := range ids {
+			l.told[number][id] = true
+		}
+	}
+	l.acknowledged.Add(1)
+}
+
 // run starts the pushers; each ends at its first broken connection.
 func (l *load) run(url, name string) {
 	for c := range pushers {
@@ -137,17 +152,7 @@ func (l *load) run(url, name string) {
 					l.refused.Add(1)
 					continue
 				}
-				l.mu.Lock()
-				for number, ids := range numbers {
-					if l.told[number] == nil {
-						l.told[number] = map[string]bool{}
-					}
-					for _, id := range ids {
-						l.told[number][id] = true
-					}
-				}
-				l.mu.Unlock()
-				l.acknowledged.Add(1)
+				l.acknowledge(numbers)
 				time.Sleep(l.pace)
 			}
 		})

@@ -125,21 +125,6 @@ func TestOverload(t *testing.T) {
 		most["waytrace_store_queue_requests"], most["waytrace_ingest_inflight"], most["go_goroutines"])
 }
 
-// acknowledge notes what was told to be kept.
-func (l *load) acknowledge(numbers map[string][]string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for number, ids := range numbers {
-		if l.told[number] == nil {
-			l.told[number] = map[string]bool{}
-		}
-		for _, id := range ids {
-			l.told[number][id] = true
-		}
-	}
-	l.acknowledged.Add(1)
-}
-
 // push gives the answer to one push.
 func (l *load) push(t *testing.T, url, body string) (status int, answer string) {
 	t.Helper()

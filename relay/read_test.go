@@ -634,17 +634,27 @@ func TestTwinDirectories(t *testing.T) {
 				a.restart()
 				twin.mark += 100 // its start writes another mark
 				first, second := t.join(a), t.join(twin)
+				outside := t.client()
 				t.until("both at work", func() bool {
 					return stateOf(first, 3).State == stateRunning && stateOf(second, 3).State == stateRunning
 				})
-				if both { // nobody reads for a moment
-					t.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: []int32{3}, Err: kerr.KafkaStorageError, Count: 20})
+				// Where both tell, neither reads before both have written.
+				lift := func() {}
+				if both {
+					reads := t.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: []int32{3}, Err: kerr.KafkaStorageError, Count: -1})
+					time.Sleep(2 * fetchWait)
+					lift = reads.Remove
 				}
 				a.hear(3, "2")
 				a.hear(5, "a 1")
 				if both {
 					twin.hear(3, "2")
+					t.until("both told", func() bool {
+						_, end, err := outside.Bounds(t.Context(), 3)
+						return err == nil && end == 3
+					})
 				}
+				lift()
 				start := time.Now()
 				var why error
 				select {

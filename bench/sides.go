@@ -190,9 +190,12 @@ func (r *run) limitOf(ctx context.Context, name string, s *Scenario, connections
 	}, k, nil
 }
 
-// sampled is how many answers the bare handler gives in turn: enough for their
-// sizes to be as mixed as the daemon's.
-const sampled = 256
+// The bare handler gives 256 answers in turn, enough for their sizes to be as mixed as
+// the daemon's, or fewer where they are large, as those to batches are.
+const (
+	sampled      = 256
+	sampledBytes = 8 << 20
+)
 
 // startBare records answers of the daemon and starts the process that gives
 // them again.
@@ -204,10 +207,11 @@ func (r *run) startBare(ctx context.Context, s *Scenario) (*child, error) {
 	one := &conn{to: r.kit.to}
 	defer one.close()
 	var answers []Recorded
-	for len(answers) < sampled {
+	for size := 0; len(answers) < sampled && size < sampledBytes; {
 		requests, n := made[0].next()
 		err := one.ask(requests, n, time.Now(), func(a answer) error {
 			answers = append(answers, recorded(a))
+			size += len(a.Body)
 			_, _, err := made[0].judge(a)
 			return err
 		})

@@ -22,7 +22,7 @@ import (
 // midst the disk is cloned as a power cut would leave it, with a random part of
 // what was not synced, and the clone is opened. What had been acknowledged when
 // the clone was begun must be there.
-var crashRounds = flag.Int("crash-rounds", 25, "rounds of the crash test")
+var crashRounds = flag.Int("crash-rounds", 15, "rounds of the crash test")
 
 func TestCrash(t *testing.T) {
 	acknowledged, lost, err := crash(t, *crashRounds, func(fs vfs.FS) vfs.FS { return fs })

@@ -4,7 +4,8 @@
 # Pebble's block cache lives outside Go's heap, and the race detector is C.
 export CGO_ENABLED = 1
 # The version below already says what git knows; asking again fails where another user owns the clone.
-export GOFLAGS += -buildvcs=false
+# What is shipped is built by the profile in cmd/waytrace; tests are not, or all would be compiled twice.
+export GOFLAGS += -buildvcs=false -pgo=off
 # Go asks for gcc by name. Where only another compiler is there, name that one.
 ifeq ($(origin CC)$(shell command -v gcc 2>/dev/null),default)
 export CC := $(notdir $(shell command -v cc || command -v clang))
@@ -15,7 +16,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BENCH_WAYBILLS ?= 1000000
 FUZZTIME ?= 60s
 
-.PHONY: help run test check golden carrier fuzz bench bench-quick bench-big bench-micro map hooks cover build clean need prove-kill prove-crash prove-laws \
+.PHONY: help run test check golden carrier fuzz bench bench-quick bench-big bench-micro profile map hooks cover build clean need prove-kill prove-crash prove-laws \
 	prove-kafka prove-kafka-cost kafka kafka-stop cluster cluster-stop cluster-demo real
 
 help:
@@ -62,6 +63,9 @@ bench-big: build ## 100 M events, an hour of it, PostgreSQL and Redis beside it:
 
 bench-micro: need ## the Go benchmarks: what one step of a push or a read costs
 	go test -run '^$$' -bench . -benchmem -cpu 1 $$(go list ./... | grep -v /bench)
+
+profile: build ## cmd/waytrace/default.pgo anew, from mixed loads: nothing else should run meanwhile
+	@exec bench/profile.sh bin/waytrace cmd/waytrace/default.pgo
 
 map: need ## who imports whom, floor by floor
 	@go test -count=1 -v -run '^TestFloors$$' cmd/waytrace/floors_test.go -args -map | grep -v -e '^=== ' -e '^ *--- PASS' -e '^PASS' -e '^ok '
@@ -129,7 +133,7 @@ cover: need ## which lines no test visits: cover.html, and the total
 	@echo "read cover.html: red lines were never visited"
 
 build: need ## bin/waytrace
-	@go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/waytrace ./cmd/waytrace
+	@go build -pgo=auto -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/waytrace ./cmd/waytrace
 
 clean: ## remove what was built and measured here, never ./data
 	rm -rf bin bench/out cover.out cover.html

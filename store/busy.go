@@ -52,6 +52,7 @@ func (s *Store) troubled() *string {
 	}
 	defer s.leave()
 	m := s.db.Metrics()
+	s.pace.saw(m.Levels[0].Sublevels, m.Compact.EstimatedDebt)
 	why := "compactions"
 	switch {
 	case m.Levels[0].Sublevels > busySublevels:

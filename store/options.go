@@ -127,7 +127,7 @@ func (s *Store) pebbleOptions(cache *pebble.Cache, o Options) *pebble.Options {
 	po := &pebble.Options{
 		// The zero value would be an old form without columnar blocks.
 		FormatMajorVersion:          pebble.FormatNewest,
-		FS:                          o.FS,
+		FS:                          pacedDisk{o.FS, &s.pace},
 		Cache:                       cache,
 		Comparer:                    comparer,
 		MemTableSize:                o.MemTableSize,

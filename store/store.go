@@ -63,6 +63,7 @@ type Store struct {
 	known    known
 	heads    headTable
 	distress distress
+	pace     pace
 	learned  chan struct{} // closed when the scan that fills known has ended
 
 	partitions       [trace.Partitions]partition
@@ -166,6 +167,7 @@ func openDatabase(dir string, o Options, change func(*pebble.Options)) (*Store, 
 
 // shut closes the database alone.
 func (s *Store) shut() error {
+	s.pace.hurried.Store(true)
 	err := s.db.Close()
 	s.cache.Unref()
 	return err
@@ -331,6 +333,8 @@ func (s *Store) Flush(most time.Duration) {
 	if s.db.Metrics().WAL.Size < flushFrom {
 		return
 	}
+	s.pace.hurried.Store(true)
+	defer s.pace.hurried.Store(false)
 	flushed, err := s.db.AsyncFlush()
 	if err != nil {
 		return // then the log is read

@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
@@ -21,6 +22,11 @@ type gate struct {
 	inside map[place]int // no entry for who is not inside
 	bytes  int64
 }
+
+// secondLook is how long a request waits that finds no room, before it is looked at again.
+// Often there is some by then; and whoever sends it again at once when it is refused does
+// not take the processor from those who are inside.
+const secondLook = 100 * time.Millisecond
 
 // A place is a sender at a door: who is busy at one door may still enter another.
 type place struct {
@@ -64,23 +70,33 @@ func (p *pass) take(size int) error {
 	if p.exempt {
 		return nil
 	}
+	reason := p.try(size)
+	if reason != "" {
+		time.Sleep(secondLook)
+		reason = p.try(size)
+	}
+	return p.refusal(reason)
+}
+
+// try takes room, or says in a word why there is none.
+func (p *pass) try(size int) (reason string) {
 	g := p.gate
 	if g.busy != nil {
 		if reason, busy := g.busy(); busy {
-			return p.at.sheds.of(reason, "the store has more to do than it can: send it again in a second")
+			return reason
 		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	here := place{p.at.name, p.sender}
 	if g.inside[here] >= p.at.atOnce {
-		return p.at.sheds.of(shedSender, "too many requests of this sender at once: raise %s (now %d)", p.at.setting, p.at.atOnce)
+		return shedSender
 	}
-	if err := p.weigh(size); err != nil {
-		return err
+	if !p.weigh(size) {
+		return shedBytes
 	}
 	g.inside[here]++
-	return nil
+	return ""
 }
 
 // grow makes the request n bytes heavier, or fails like enter.
@@ -90,18 +106,34 @@ func (p *pass) grow(n int) error {
 	}
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
-	return p.weigh(n)
+	if !p.weigh(n) {
+		return p.refusal(shedBytes)
+	}
+	return nil
 }
 
 // weigh takes room for n bytes more. The gate is locked.
-func (p *pass) weigh(n int) error {
+func (p *pass) weigh(n int) bool {
 	g := p.gate
 	if g.bytes > 0 && g.bytes+int64(n) > g.mostBytes {
-		return p.at.sheds.of(shedBytes, "too many bytes under way at once: raise bytes_in_flight (now %d)", g.mostBytes)
+		return false
 	}
 	g.bytes += int64(n)
 	p.bytes += int64(n)
-	return nil
+	return true
+}
+
+// refusal is what is said for a reason, and counts it.
+func (p *pass) refusal(reason string) error {
+	switch reason {
+	case "":
+		return nil
+	case shedSender:
+		return p.at.sheds.of(reason, "too many requests of this sender at once: raise %s (now %d)", p.at.setting, p.at.atOnce)
+	case shedBytes:
+		return p.at.sheds.of(reason, "too many bytes under way at once: raise bytes_in_flight (now %d)", p.gate.mostBytes)
+	}
+	return p.at.sheds.of(reason, "the store has more to do than it can: send it again in a second")
 }
 
 // leave gives the room back.

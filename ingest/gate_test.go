@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"waytrace/trace"
 )
@@ -143,5 +145,37 @@ func TestTheGateForgetsSenders(t *testing.T) {
 	all.Wait()
 	if len(g.inside) != 0 || g.bytes != 0 {
 		t.Errorf("the gate still holds %d senders, %d bytes", len(g.inside), g.bytes)
+	}
+}
+
+// Who finds no room is looked at once more, a moment later.
+func TestTheGateLooksTwice(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		looks int // at which the store is busy
+		in    bool
+	}{{"there is room by then", 1, true}, {"there is none either", 2, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				looks := 0
+				g := &gate{mostBytes: 1 << 20, inside: make(map[place]int), busy: func() (string, bool) {
+					looks++
+					return "queue", looks <= c.looks
+				}}
+				at := entrance{name: "twice", atOnce: 1, setting: "at_once", sheds: shedsOf("twice-" + c.name)}
+				start := time.Now()
+				var p pass
+				err := g.enter(&p, &at, trace.Asker{Sender: "10.0.0.1"}, 100)
+				if took := time.Since(start); took != secondLook || (err == nil) != c.in || looks != 2 {
+					t.Errorf("after %s and %d looks: %v", took, looks, err)
+				}
+				if n := shedBy("twice-"+c.name, "queue"); (n == 0) != c.in || n > 1 {
+					t.Errorf("%d are counted as shed", n)
+				}
+				if c.in {
+					p.leave()
+				}
+			})
+		})
 	}
 }
